@@ -1,0 +1,63 @@
+# Two Switches. A fresh machine needs Python 3.11 or newer, make and git; everything else goes into .venv.
+PYTHON  ?= python3.11
+WORKERS ?= 2
+SHELL   := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+VENV  := .venv
+STAMP := $(VENV)/.installed
+PIP   := $(VENV)/bin/python -m pip install --disable-pip-version-check
+# The virtual environment's bin comes first on PATH: nbgrader calls alembic, Jupyter calls its kernels.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+unexport PYTHONPATH
+PROBLEM_SETS = $(notdir $(wildcard solutions/ps*))
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test book release grade lab bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+env: $(STAMP) ## make .venv from requirements.txt
+
+# .installing stands for as long as an installation runs. Found at the start, it means that one was cut off, and pip cannot
+# be trusted to notice a package that is half there: start again from nothing. .installed is written last.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make env PYTHON=/path/to/python3.11"; exit 1; }
+	@if [ -e $(VENV)/.installing ]; then echo "An earlier installation was interrupted: starting again."; rm -rf $(VENV); fi
+	@mkdir -p $(VENV) && touch $(VENV)/.installing
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.txt | sed '/already satisfied/d'
+	$(PIP) --no-deps --no-build-isolation --editable . | sed '/already satisfied/d'
+	@rm $(VENV)/.installing && touch $@
+
+demo: book ## book, released problem sets, a graded sample class, a summary
+	python -m tools.demo
+
+test: env ## everything that is tested
+	ruff check .
+	lint-imports
+	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadgroup
+
+book: env ## build the book into _build/html
+	jupyter-book build book --config _config.yml --path-output . -W -n --keep-going
+
+release: env ## generate exercises/ from solutions/
+	@for set in $(PROBLEM_SETS); do nbgrader generate_assignment $$set --force --log-level=ERROR; \
+	  echo "released exercises/$$set"; done
+
+grade: release ## autograde submitted/, write feedback/ and grades.csv
+	@for set in $(PROBLEM_SETS); do if compgen -G "submitted/*/$$set" >/dev/null; then \
+	  nbgrader autograde $$set; nbgrader generate_feedback $$set; \
+	  else echo "submitted/: nobody has handed in $$set"; fi; done
+	nbgrader export --to=grades.csv
+
+lab: env ## JupyterLab on exercises/
+	jupyter lab --notebook-dir=exercises
+
+bench: env ## measure; tables here, numbers in bench/results/
+	@for script in bench/[a-z]*.py; do python $$script; done
+
+clean: ## remove what make has built (not the environment, not the gradebook)
+	rm -rf _build .pytest_cache .ruff_cache .import_linter_cache .hypothesis

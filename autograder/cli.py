@@ -1,0 +1,194 @@
+"""The `autograder` command."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import sys
+import tokenize
+import traceback
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from autograder.observe import ModeTrace, TraceFinding
+
+_PICTURES = (".svg", ".png", ".pdf")
+#: True of a block of code, but no fault in a script: it may end with its switches as it likes.
+_BLOCK_RULES = frozenset({"grad-mode-leaked", "mode-not-restored"})
+_INTERRUPTED = 128 + 2  # what a shell reports for Ctrl-C
+
+
+class _Refusal(click.ClickException):
+    """Bad input: one line, exit status 2."""
+
+    exit_code = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="autograder", prog_name="autograder")
+def main() -> None:
+    """Watch, check and grade PyTorch code that sets the mode and the gradient switch."""
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="PICTURE",
+    help="Where to write the timeline (.svg, .png or .pdf). Default: SCRIPT-timeline.svg in the current folder.",
+)  # fmt: skip
+@click.argument("script", type=click.Path(path_type=Path))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def trace(script: Path, args: tuple[str, ...], output: Path | None) -> None:
+    """Run a training SCRIPT, unchanged, and say what looks wrong with its two switches.
+
+    What stands after SCRIPT is handed to it. The exit status is the script's own. PyTorch is loaded before the script
+    starts: environment variables that it reads while loading (OMP_NUM_THREADS) are to be set outside.
+    """
+    code = _compiled(script)
+    picture = _picture_path(script, output)
+
+    from autograder.observe import ModeTrace
+
+    started_in = Path.cwd()
+    watched = ModeTrace()
+    status = _run(code, script, args, watched)
+    sys.stdout.flush()
+    _report(watched, started_in, picture, interrupted=status == _INTERRUPTED)
+    sys.exit(status)
+
+
+def _compiled(script: Path) -> CodeType:
+    name = click.format_filename(script)
+    if script.is_dir():
+        raise _Refusal(f"{name} is a folder. Name the Python file to run.")
+    if not script.exists():
+        raise _Refusal(f"{name} does not exist. Name a Python file to run.")
+    try:
+        source = script.read_bytes()
+    except OSError as error:
+        raise _Refusal(f"{name} cannot be read: {error.strerror}.") from error
+    if script.suffix == ".ipynb":
+        raise _Refusal(f"{name} is a notebook. Use ModeTrace in it, or export it: jupyter nbconvert --to script {name}")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        source.decode(encoding)
+        return compile(source, str(script.absolute()), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", None)
+        where = f", line {line}" if line else ""
+        reason = getattr(error, "msg", None) or str(error).partition("\n")[0]
+        if script.suffix not in (".py", ".pyw"):
+            raise _Refusal(f"{name} is not a Python file ({reason}{where}).") from error
+        raise _Refusal(f"{name} cannot be run{where}: {reason}.") from error
+
+
+def _picture_path(script: Path, output: Path | None) -> Path:
+    # resolved before the script can change the folder
+    path = (output or Path(f"{script.stem}-timeline.svg")).absolute()
+    if path.suffix.lower() not in _PICTURES:
+        raise _Refusal(f"{click.format_filename(path.name)}: a timeline is written as {', '.join(_PICTURES)}.")
+    if not path.parent.is_dir():
+        raise _Refusal(f"the folder of {click.format_filename(str(output))} does not exist.")
+    return path
+
+
+def _run(code: CodeType, script: Path, args: tuple[str, ...], watched: ModeTrace) -> int:
+    """Run the script as `python SCRIPT ARGS` would; its exit status."""
+    sys.argv = [str(script), *args]
+    sys.path[0] = str(script.resolve().parent)
+    program = ModuleType("__main__")
+    program.__dict__.update(__file__=code.co_filename, __builtins__=builtins)
+    # not runpy.run_path: it takes the module away again, and a program's exit handlers may still need it
+    sys.modules["__main__"] = program
+    try:
+        with watched:
+            exec(code, program.__dict__)
+    except SystemExit as stop:
+        return _status(stop.code)
+    except KeyboardInterrupt as error:
+        _show(error, code.co_filename)
+        return _INTERRUPTED
+    except BaseException as error:
+        _show(error, code.co_filename)
+        return 1
+    return 0
+
+
+def _status(code: object) -> int:
+    if code is None or isinstance(code, int):
+        return int(code or 0)
+    click.echo(code, err=True)
+    return 1
+
+
+def _show(error: BaseException, script: str) -> None:
+    """The traceback as Python shows it: beginning in the script, without the frames that started it."""
+    at: TracebackType | None = error.__traceback__
+    while at is not None and at.tb_frame.f_code.co_filename != script:
+        at = at.tb_next
+    sys.stdout.flush()
+    traceback.print_exception(type(error), error, at or error.__traceback__)
+
+
+# ---------------------------------------------------------------------- what was found
+
+
+def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: bool) -> None:
+    seen = any(e.kind in ("forward", "backward", "step") for e in watched.events)
+    found = [f for f in watched.findings() if f.rule not in _BLOCK_RULES]
+    click.echo()
+    click.echo(_headline(watched, found, seen, interrupted))
+    for finding in found:
+        click.echo()
+        click.echo(_told(finding, folder))
+    for note in watched.notes:
+        click.echo()
+        click.echo(f"Note: {note}")
+    if seen:
+        click.echo()
+        try:
+            watched.timeline().savefig(picture)
+        except OSError as error:
+            click.echo(f"The timeline could not be written to {picture}: {error.strerror}.", err=True)
+        else:
+            click.echo(f"Timeline: {_relative(str(picture), folder)}")
+
+
+def _headline(watched: ModeTrace, found: list[TraceFinding], seen: bool, interrupted: bool) -> str:
+    start = "Interrupted. " if interrupted else ""
+    if not seen:
+        return f"{start}The script made no forward pass, no backward and no optimizer step: nothing to say."
+    counts = [
+        _counted(sum(e.kind == "forward" and e.depth == 0 and "loss" not in e.detail for e in watched.events), "pass"),
+        _counted(sum(e.kind == "backward" for e in watched.events), "backward"),
+        _counted(sum(e.kind == "step" for e in watched.events), "step"),
+    ]
+    more = f" in the first {len(watched.events)} of {len(watched.events) + watched.truncated} events"
+    more = more if watched.truncated else ""
+    verdict = _counted(len(found), "finding").capitalize() + (":" if found else ".")
+    return f"{start}Traced {', '.join(counts)}{more}. {verdict}"
+
+
+def _counted(number: int, word: str) -> str:
+    plural = {"pass": "forward passes", "backward": "backwards", "step": "optimizer steps"}.get(word, word + "s")
+    single = {"pass": "forward pass", "step": "optimizer step"}.get(word, word)
+    return f"{number or 'no'} {single if number == 1 else plural}"
+
+
+def _told(finding: TraceFinding, folder: Path) -> str:
+    where = f"{_relative(finding.file, folder)}:{finding.line}: " if finding.file else ""
+    times = f" ({finding.count} times)" if finding.count > 1 else ""
+    return f"{where}{finding.rule}{times}\n" + click.wrap_text(finding.message, 100, "    ", "    ")
+
+
+def _relative(path: str, folder: Path) -> str:
+    absolute = Path(os.path.normpath(folder / path))
+    return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The exercises: cases, probes, judges, misconceptions.  One module per problem set."""
+
+from ._grade import ExerciseInfo, UnknownExercise, check, collect, decide, exercises, find, grade
+from ._report import MIME, CheckFailed, Finding, Report
+from .misconceptions import REGISTRY, Misconception, misconception
+
+__all__ = [
+    "MIME",
+    "REGISTRY",
+    "CheckFailed",
+    "ExerciseInfo",
+    "Finding",
+    "Misconception",
+    "Report",
+    "UnknownExercise",
+    "check",
+    "collect",
+    "decide",
+    "exercises",
+    "find",
+    "grade",
+    "misconception",
+]

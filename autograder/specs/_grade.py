@@ -1,0 +1,203 @@
+"""The engine: from an exercise's id and a candidate to a report."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from . import _evidence
+from ._exercise import Check, Exercise, Verdict
+from ._probe import Probe, one_thread
+from ._report import CheckFailed, Finding, Report
+from .misconceptions import misconception
+
+#: The seed learners' own checks use; grading uses the course's secret one.
+PUBLIC_SEED = 20_230_307
+
+_MODE_VARIABLE = "NBGRADER_EXECUTION"
+_SEED_VARIABLE = "AUTOGRADER_SEED"
+
+
+class UnknownExercise(LookupError):
+    """No exercise has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseInfo:
+    """What may be known about an exercise without grading: for notebooks, the book and instructors."""
+
+    id: str
+    title: str
+    points: float
+    problem_set: str
+    stars: int
+    minutes: int
+    at_stake: tuple[str, ...]
+
+
+@cache
+def registry() -> Mapping[str, Exercise]:
+    """All exercises by id.  Every module of this package without a leading underscore may define ``EXERCISES``."""
+    found: dict[str, Exercise] = {}
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.name.startswith("_"):
+            for exercise in getattr(importlib.import_module(f"{package}.{module.name}"), "EXERCISES", ()):
+                found[exercise.id] = exercise
+    return dict(sorted(found.items(), key=lambda pair: pair[1].problem_set))
+
+
+def exercises() -> list[ExerciseInfo]:
+    """All exercises of the course, in the order of its problem sets."""
+    return [
+        ExerciseInfo(e.id, e.title, e.points, e.problem_set, e.stars, e.minutes, e.at_stake)
+        for e in registry().values()
+    ]
+
+
+def find(exercise_id: str) -> Exercise:
+    """The exercise with this id.
+
+    Raises:
+        UnknownExercise: with the closest ids that exist.
+    """
+    known = registry()
+    if not isinstance(exercise_id, str):
+        raise UnknownExercise(
+            f"The first argument is the exercise's id, a string such as 'evaluation.evaluate', not a "
+            f"{type(exercise_id).__name__}."
+        )
+    if exercise_id not in known:
+        close = difflib.get_close_matches(exercise_id, known, n=1, cutoff=0.5)
+        close = close or [i for i in known if i.rpartition(".")[2] == exercise_id.rpartition(".")[2]][:1]
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UnknownExercise(f"There is no exercise {exercise_id!r}.{hint} autograder.exercises() lists them all.")
+    return known[exercise_id]
+
+
+# ---------------------------------------------------------------------- probe and judge
+
+
+def collect(exercise: Exercise, candidate: Any, seed: int) -> bytes:
+    """Run the candidate on every case and return the evidence.  Runs where the learner's code runs."""
+    refusal = exercise.refuse(candidate)
+    if refusal is not None:
+        return _evidence.pack({"refused": refusal})
+    probe = Probe()
+    cases: dict[str, Any] = {}
+    for case in exercise.cases(seed):
+        cases[case.name] = {"call": {"ended": "skipped"}} if probe.exhausted else exercise.probe(case, candidate, probe)
+    return _evidence.pack({"cases": cases})
+
+
+def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
+    """Judge evidence.  Runs no code of the learner's.
+
+    Raises:
+        EvidenceError: if the bytes are not evidence.
+    """
+    known = _evidence.unpack(evidence)
+    if "refused" in known:
+        return _refused(exercise, known["refused"])
+    cases = {case.name: case for case in exercise.cases(seed)}
+    verdict = Verdict(exercise)
+    with one_thread():
+        exercise.judge(known["cases"], cases, verdict)
+    findings = []
+    for check, outcome in verdict.outcomes():
+        if outcome.passed:
+            findings.append(Finding(check.title, True, check.points, check.points, None, "Passed.", str(check.read)))
+        else:
+            mistake = outcome.misconception or "wrong-result"
+            findings.append(
+                Finding(
+                    check.title, False, 0.0, check.points, mistake, _message(outcome, check, mistake), str(check.read)
+                )
+            )
+    return Report(exercise.id, exercise.title, tuple(findings), _rows(exercise, known["cases"]))
+
+
+def _message(outcome: Any, check: Check, mistake: str) -> str:
+    cause = misconception(mistake).cause if outcome.cause is None else outcome.cause
+    parts = [f"Expected: {outcome.expected.rstrip('.')}.", f"Seen: {outcome.seen.rstrip('.')}."]
+    if cause:
+        parts.append(f"Likely cause: {cause.rstrip('.')}.")
+    parts.append(f"Reread {check.read}.")
+    return " ".join(parts)
+
+
+def _refused(exercise: Exercise, reason: str) -> Report:
+    findings = [Finding(c.title, False, 0.0, c.points, "wrong-result", reason, str(c.read)) for c in exercise.checks]
+    return Report(exercise.id, exercise.title, tuple(findings))
+
+
+def _rows(exercise: Exercise, cases: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    if not exercise.timeline:
+        return ()
+    for evidence in cases.values():
+        rows = evidence.get("call", {}).get("rows")
+        if rows:
+            return tuple(rows)
+    return ()
+
+
+# ---------------------------------------------------------------------- the public two
+
+
+def grade(exercise_id: str, candidate: Any, *, seed: int | None = None) -> Report:
+    """Grade a candidate for an exercise.
+
+    Args:
+        exercise_id: for example ``"evaluation.evaluate"``.
+        candidate: the function, class or dict that the exercise asks for.
+        seed: decides the hidden inputs; None uses the public ones, which learners see too.
+
+    Returns:
+        The report.  A wrong candidate gets failed findings, never an exception.
+
+    Raises:
+        UnknownExercise: if no exercise has this id.
+    """
+    exercise = find(exercise_id)
+    number = PUBLIC_SEED if seed is None else int(seed)
+    return decide(exercise, collect(exercise, candidate, number), number)
+
+
+def check(exercise_id: str, candidate: Any) -> Report:
+    """Grade a candidate and show the report, in a notebook or on the terminal.
+
+    Raises:
+        CheckFailed: an AssertionError, if not everything passed.  While nbgrader autogrades, nothing is raised:
+            the cell's value is the report, so that partial credit counts.
+        UnknownExercise: if no exercise has this id.
+    """
+    if os.environ.get(_MODE_VARIABLE) == "autograde":
+        seed = os.environ.get(_SEED_VARIABLE)
+        report = grade(exercise_id, candidate, seed=int(seed) if seed else None)
+        return Report(report.exercise, report.title, report.findings, report.rows, graded=True)
+    report = grade(exercise_id, candidate)
+    displayed = _show(report)
+    if not report.passed:
+        raise CheckFailed(report, displayed=displayed)
+    return report
+
+
+def _show(report: Report) -> bool:
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        get_ipython = lambda: None  # noqa: E731
+    if get_ipython() is None:
+        if report.passed:
+            print(report)
+        return False
+    display(report._repr_mimebundle_(), raw=True)
+    report.shown.append(True)
+    return True

@@ -1,0 +1,175 @@
+"""Models and data that cases are made of.  Small, varied, and the same for the same seed in every process.
+
+Nothing here touches the global generator's state: it is forked while PyTorch initialises layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from ..observe import BATCHNORM_FAMILY
+
+#: A sample with an entry above this makes every case model raise: so that "an exception passes through" can be probed.
+POISON = 1e6
+
+
+class ForwardFailed(RuntimeError):
+    """Raised on purpose by a case model."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from a generator seeded with ``seed``; the caller's generator comes back untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+class _CaseModel(nn.Module):
+    #: Whether a poisoned sample raises.  Off where nothing is poisoned: torch.vmap cannot look into a tensor.
+    fragile = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.fragile and bool((x.detach() > POISON).any()):
+            raise ForwardFailed("this sample cannot be processed")
+        return self.classify(x)
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class Dense(_CaseModel):
+    """(N, 6) to (N, 3); BatchNorm and dropout inside nested blocks."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(p)),
+            nn.Sequential(nn.Linear(16, 12), nn.BatchNorm1d(12), nn.Tanh()),
+        )
+        self.head = nn.ModuleDict({"drop": nn.Dropout(p / 2), "out": nn.Linear(12, 3)})
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head["out"](self.head["drop"](self.features(x)))
+
+
+class Conv(_CaseModel):
+    """(N, 1, 6, 6) to (N, 4); BatchNorm2d and channel dropout."""
+
+    def __init__(self, p: float = 0.4) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 5, 3)
+        self.norm = nn.BatchNorm2d(5)
+        self.drop = nn.Dropout2d(p)
+        self.out = nn.Linear(5 * 4 * 4, 4)
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.drop(F.relu(self.norm(self.stem(x)))).flatten(1))
+
+
+class _FunctionalBlock(nn.Module):
+    """Dropout through the functional form, told by its own flag: a flag set on the root alone does not reach it."""
+
+    def __init__(self, width: int, p: float) -> None:
+        super().__init__()
+        self.mix = nn.Linear(width, width)
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(torch.relu(self.mix(x)), self.p, training=self.training)
+
+
+class DropoutOnly(_CaseModel):
+    """(N, 6) to (N, 3); no BatchNorm, no buffers, dropout by a layer and by a function."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 16)
+        self.block = _FunctionalBlock(16, p)
+        self.drop = nn.Dropout(p)
+        self.out = nn.Linear(16, 3)
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.drop(self.block(torch.tanh(self.first(x)))))
+
+
+class NormOnly(_CaseModel):
+    """(N, 6) to (N, 3); BatchNorm and no dropout: draws no random numbers in either mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(6, 10), nn.BatchNorm1d(10), nn.ReLU(), nn.Linear(10, 10), nn.BatchNorm1d(10)
+        )
+        self.out = nn.Linear(10, 3)
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.tanh(self.body(x)))
+
+
+class Plain(_CaseModel):
+    """(N, 6) to (N, 3); no layer that listens to the mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(6, 12), nn.ReLU(), nn.Sequential(nn.Linear(12, 8), nn.Tanh()), nn.Linear(8, 3)
+        )
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x)
+
+
+def build(maker: Callable[[], nn.Module], seed: int, *, double: bool = False) -> nn.Module:
+    """A model as after some training: confident outputs, running statistics away from their starting values."""
+    with seeded(seed):
+        model = maker()
+        with torch.no_grad():
+            for module in model.modules():
+                if isinstance(module, nn.Linear):
+                    module.weight.mul_(2.0)
+                if isinstance(module, BATCHNORM_FAMILY) and module.running_mean is not None:
+                    module.running_mean.normal_(0.5, 1.0)
+                    module.running_var.uniform_(0.3, 3.0)
+                    if module.affine:
+                        module.weight.uniform_(0.7, 1.6)
+                        module.bias.normal_(0.0, 0.5)
+                    module.num_batches_tracked.fill_(int(torch.randint(5, 50, ())))
+    return model.double() if double else model
+
+
+def mixed_modes(model: nn.Module, *frozen: str) -> nn.Module:
+    """Training mode, except the submodules named and everything below them."""
+    model.train()
+    for name in frozen:
+        model.get_submodule(name).eval()
+    return model
+
+
+def inputs(seed: int, *shape: int, double: bool = False) -> torch.Tensor:
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(*shape, generator=g) * 1.5
+    return x.double() if double else x
+
+
+def quiet_loader(*tensors: torch.Tensor, batch_size: int) -> DataLoader:
+    """A DataLoader in order that draws nothing from the global generator: it has one of its own."""
+    return DataLoader(TensorDataset(*tensors), batch_size=batch_size, generator=torch.Generator().manual_seed(0))
+
+
+def noisy_loader(*tensors: torch.Tensor, batch_size: int, shuffle: bool) -> DataLoader:
+    """A DataLoader as everybody writes it: each new iterator draws from the global generator, shuffled or not."""
+    return DataLoader(TensorDataset(*tensors), batch_size=batch_size, shuffle=shuffle)
+
+
+def eval_logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What the model says in evaluation mode about one big batch.  For judges, on models of their own."""
+    model.eval()
+    with torch.no_grad():
+        return model(x)

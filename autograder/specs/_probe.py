@@ -1,0 +1,249 @@
+"""Run a learner's code on a case and write down everything it did.  A probe never decides."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.utils.data
+from torch import nn
+
+from ..observe import ModeTrace
+from ._evidence import describe
+from ._limit import SECONDS, attempt
+
+#: Rows of the trace that travel with the evidence.
+_MOST_ROWS = 1_500
+
+
+@dataclass(slots=True)
+class Watched:
+    """What a call must not change, or whose changes a judge wants to see."""
+
+    models: Mapping[str, nn.Module] = field(default_factory=dict)
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Probe:
+    """Hands calls to a learner's code, one budget of computing time for all of them."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._until = time.process_time() + seconds
+
+    @property
+    def _left(self) -> float:
+        return self._until - time.process_time()
+
+    @property
+    def exhausted(self) -> bool:
+        return self._left <= 0
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        models: Mapping[str, nn.Module] | None = None,
+        tensors: Mapping[str, torch.Tensor] | None = None,
+        take: Callable[[Any], Any] = describe,
+        rows: bool = True,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Call ``function`` under a trace; return the record of the call as plain data.
+
+        ``take`` turns the returned value into plain data while the case is still in the state the call left it in.
+        Grad mode, the global generator and a few other switches are put back afterwards, so that one faulty call
+        does not disturb the next.
+        """
+        if self.exhausted:
+            return {"ended": "skipped"}
+        watched = Watched(models or {}, tensors or {})
+        with _guarded():
+            before = _Snapshot(watched)
+            library = _library()
+            trace = ModeTrace(max_events=_MOST_ROWS, **watched.models)
+            with trace:
+                value, outcome = attempt(lambda: function(*args, **kwargs), self._left)
+            after = _Snapshot(watched)
+            record = {**outcome, **before.compared_with(after), "library": _replaced(library)}
+            if outcome["ended"] == "returned":
+                record["value"], taking = attempt(lambda: take(value), max(self._left, 1.0))
+                if taking["ended"] != "returned":
+                    record = {**record, **taking}
+            record["graph_results"] = trace.graph_results
+            record["rules"] = sorted({f.rule for f in trace.findings()})
+            record["rows"] = [_row(e) for e in trace.events] if rows else []
+        return record
+
+
+def _row(event: Any) -> dict[str, Any]:
+    row = event.as_row()
+    del row["file"], row["thread"]
+    return row
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Tiny models gain nothing from more threads, and with one the same case gives the same bits in every process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    rng = torch.get_rng_state()
+    dtype = torch.get_default_dtype()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    grad = torch.is_grad_enabled()
+    try:
+        with one_thread():
+            yield
+    finally:
+        torch.set_grad_enabled(grad)
+        torch.set_rng_state(rng)
+        torch.set_default_dtype(dtype)
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)
+
+
+# ---------------------------------------------------------------------- before and after
+
+
+class _Snapshot:
+    def __init__(self, watched: Watched) -> None:
+        self.grad = torch.is_grad_enabled()
+        self.inference = torch.is_inference_mode_enabled()
+        self.rng = torch.get_rng_state()
+        self.dtype = torch.get_default_dtype()
+        self.modes = {m: {n: s.training for n, s in _submodules(model)} for m, model in watched.models.items()}
+        self.hooks = {m: _hooks(model) for m, model in watched.models.items()}
+        self.params: dict[str, torch.Tensor] = {}
+        self.identity: dict[str, int] = {}
+        self.buffers: dict[str, torch.Tensor] = {}
+        self.grads: dict[str, torch.Tensor | None] = {}
+        self.wants: dict[str, bool] = {}
+        for m, model in watched.models.items():
+            for n, p in model.named_parameters():
+                key = f"{m}.{n}"
+                self.identity[key] = id(p)
+                self.params[key] = _copy(p)
+                self.grads[key] = None if p.grad is None else _copy(p.grad)
+                self.wants[key] = p.requires_grad
+            for n, b in model.named_buffers():
+                self.buffers[f"{m}.{n}"] = _copy(b)
+        self.tensors = {n: _copy(t) for n, t in watched.tensors.items()}
+        for n, t in watched.tensors.items():
+            if t.is_leaf:
+                self.grads[f"input {n}"] = None if t.grad is None else _copy(t.grad)
+            self.wants[f"input {n}"] = t.requires_grad
+
+    def compared_with(self, after: _Snapshot) -> dict[str, Any]:
+        inputs = [n for n in self.tensors if not _same(self.tensors[n], after.tensors[n])]
+        inputs += [k[6:] for k in _differing(self.grads, after.grads) if k.startswith("input ")]
+        inputs += [k[6:] for k, v in self.wants.items() if k.startswith("input ") and after.wants.get(k) != v]
+        return {
+            "modes_before": self.modes,
+            "modes_after": after.modes,
+            "grad_before": self.grad,
+            "grad_after": after.grad,
+            "inference_after": after.inference and not self.inference,
+            "rng_moved": not torch.equal(self.rng, after.rng),
+            "dtype_changed": self.dtype != after.dtype,
+            "params": _differing(self.params, after.params),
+            "replaced": [k for k, v in self.identity.items() if after.identity.get(k) != v],
+            "buffers": _differing(self.buffers, after.buffers),
+            "grads": [k for k in _differing(self.grads, after.grads) if not k.startswith("input ")],
+            "requires_grad": [
+                k for k, v in self.wants.items() if not k.startswith("input ") and after.wants.get(k) != v
+            ],
+            "inputs": sorted(set(inputs)),
+            "hooks": [m for m in self.hooks if self.hooks[m] != after.hooks[m]],
+        }
+
+
+def _submodules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    return model.named_modules(remove_duplicate=True)
+
+
+def _hooks(model: nn.Module) -> int:
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) + len(m._backward_pre_hooks)
+        for m in model.modules()
+    )
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().clone()
+
+
+def _same(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = [n for n, value in before.items() if n not in after or not _same(value, after[n])]
+    return names + [n for n in after if n not in before]
+
+
+# ---------------------------------------------------------------------- library functions
+
+_WATCHED_PLACES: tuple[Any, ...] = (
+    torch,
+    torch.nn,
+    nn.functional,
+    nn.init,
+    torch.Tensor,
+    torch.autograd,
+    torch.autograd.grad_mode,
+    torch.random,
+    torch.utils.data,
+    torch.utils.data.DataLoader,
+    torch.optim,
+    torch.optim.Optimizer,
+    torch.optim.SGD,
+    torch.no_grad,
+    torch.enable_grad,
+    torch.set_grad_enabled,
+    torch.inference_mode,
+    nn.Module,
+    nn.Linear,
+    nn.Sequential,
+    nn.Dropout,
+    nn.modules.dropout._DropoutNd,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.batchnorm._NormBase,
+    nn.CrossEntropyLoss,
+)
+
+
+def _library() -> list[dict[str, int]]:
+    return [{n: id(v) for n, v in vars(place).items() if callable(v)} for place in _WATCHED_PLACES]
+
+
+def _replaced(before: list[dict[str, int]]) -> list[str]:
+    """Names of library functions that are not what they were; names that torch loads lazily are new, not replaced."""
+    changed = []
+    for place, names in zip(_WATCHED_PLACES, before, strict=True):
+        now = vars(place)
+        changed += [
+            f"{getattr(place, '__name__', place)}.{n}"
+            for n, i in names.items()
+            if n not in now or (id(now[n]) != i and not _own_wrapping(n, now[n]))
+        ]
+    return changed
+
+
+def _own_wrapping(name: str, value: Any) -> bool:
+    """torch wraps a few of its functions when a part of it is first imported (manual_seed, by torch._dynamo)."""
+    return getattr(value, "__name__", "") == name and str(getattr(value, "__module__", "")).startswith("torch")

@@ -1,0 +1,354 @@
+"""ps0: the two switches, and which layers listen to the mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..observe import BATCHNORM_FAMILY, DROPOUT_FAMILY
+from . import _sections as sections
+from ._evidence import describe, items, named
+from ._exercise import Case, Check, Exercise, Verdict
+from ._judging import judge_modes, judge_undisturbed
+from ._models import build, inputs, seeded
+from ._probe import Probe
+
+_SET = "ps0-switches"
+
+# ---------------------------------------------------------------------- truth_table
+
+_MODES = ("train", "eval")
+_GRADS = ("grad", "no_grad", "inference")
+_FACTS = ("dropout_drops", "bn_normalises_with", "bn_updates_buffers", "builds_graph")
+_GRAD_WORDS = {"grad": "gradients on", "no_grad": "no_grad", "inference": "inference_mode"}
+
+
+class TruthTable(Exercise):
+    id = "switches.truth_table"
+    title = "What the two switches do, in six rows"
+    problem_set = _SET
+    stars, minutes = 1, 10
+    wants = "dict"
+    at_stake = ("grad-mode-as-mode-flag", "graph-built", "stats-updated-in-eval")
+    checks = tuple(
+        Check(f"{mode}/{grad}", f"{mode}() with {_GRAD_WORDS[grad]}", 4 / 6, sections.TRUTH_TABLE)
+        for mode in _MODES
+        for grad in _GRADS
+    )
+
+    def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
+        rows: list[list[Any]] = []
+        for key, value in list(dict.items(candidate))[:50]:
+            cells = (
+                [[str(k), describe(v)] for k, v in list(dict.items(value))[:20]] if isinstance(value, dict) else None
+            )
+            rows.append([describe(key), cells, describe(value)["type"]])
+        return {"rows": rows}
+
+    def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
+        table: dict[tuple[str, str], tuple[Any, str]] = {}
+        for key, cells, sort in evidence["case"]["rows"]:
+            parts = items(key) or []
+            if len(parts) == 2 and all(p["type"] == "str" for p in parts):
+                table[parts[0]["value"], parts[1]["value"]] = (dict(cells) if cells is not None else None, sort)
+        truth = measured_table(cases["case"].seed)
+        for mode in _MODES:
+            for grad in _GRADS:
+                self._row(verdict, mode, grad, truth[mode, grad], table.get((mode, grad)))
+
+    def _row(self, verdict: Verdict, mode: str, grad: str, truth: dict[str, Any], row: Any) -> None:
+        check = f"{mode}/{grad}"
+        if row is None or row[0] is None:
+            seen = "no such row" if row is None else f"the value is a {row[1]}"
+            verdict.fail(
+                check,
+                "wrong-result",
+                expected=f"a row with the key ({mode!r}, {grad!r}), itself a dict",
+                seen=seen,
+                cause="",
+            )
+            return
+        for fact in _FACTS:
+            cell = row[0].get(fact)
+            wanted = "bool" if isinstance(truth[fact], bool) else "str"
+            if cell is None or cell["type"] != wanted:
+                what = "nothing" if cell is None or cell["type"] == "None" else named(cell)
+                options = "True or False" if wanted == "bool" else "'batch' or 'running'"
+                verdict.fail(check, "wrong-result", expected=f"{fact} is {options}", seen=what, cause="")
+                return
+        wrong = {f: row[0][f]["value"] for f in _FACTS if row[0][f]["value"] != truth[f]}
+        if not wrong:
+            verdict.require(check, True, expected="", seen="")
+            return
+        fact, value = next(iter(wrong.items()))
+        # the answer itself is not shown: the learner can measure it
+        verdict.fail(
+            check,
+            _mistake_in_table(mode, grad, fact, value),
+            expected="what a small network does when it is run that way",
+            seen=f"{', '.join(f'{k}: {v}' for k, v in wrong.items())}, which is not what it does",
+        )
+
+
+def _mistake_in_table(mode: str, grad: str, fact: str, value: Any) -> str:
+    """The belief that puts ``value`` into this cell."""
+    if fact == "builds_graph":
+        return "grad-disabled-in-training" if mode == "train" and not value else "graph-built"
+    if mode == "train":
+        if grad != "grad":
+            return "grad-mode-as-mode-flag"
+        return {
+            "dropout_drops": "dropout-missing",
+            "bn_normalises_with": "running-stats-in-train",
+            "bn_updates_buffers": "stats-not-updated",
+        }[fact]
+    return {
+        "dropout_drops": "dropout-in-eval",
+        "bn_normalises_with": "batch-stats-in-eval",
+        "bn_updates_buffers": "stats-updated-in-eval",
+    }[fact]
+
+
+def measured_table(seed: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """Run a Dropout and a BatchNorm layer under each of the six settings and write down what they did."""
+    table: dict[tuple[str, str], dict[str, Any]] = {}
+    contexts = {"grad": nullcontext, "no_grad": torch.no_grad, "inference": torch.inference_mode}
+    x = inputs(seed, 64, 4) + 3.0
+    for mode in _MODES:
+        for grad in _GRADS:
+            drop, norm = nn.Dropout(0.5), nn.BatchNorm1d(4)
+            layer = nn.Sequential(nn.Linear(4, 4), drop).train(mode == "train")
+            norm.train(mode == "train")
+            with seeded(seed), contexts[grad]():
+                hidden = layer[0](x)
+                dropped = not torch.equal(drop(hidden), hidden)
+                before = norm.running_mean.clone()
+                y = norm(x)
+                by_batch = torch.allclose(y.mean(0), torch.zeros(4), atol=1e-4)
+                table[mode, grad] = {
+                    "dropout_drops": dropped,
+                    "bn_normalises_with": "batch" if by_batch else "running",
+                    "bn_updates_buffers": not torch.equal(before, norm.running_mean),
+                    "builds_graph": y.grad_fn is not None,
+                }
+    return table
+
+
+# ---------------------------------------------------------------------- live_modules
+
+
+class _Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mha = nn.MultiheadAttention(4, 2, dropout=0.1)
+        self.norm = nn.LayerNorm(4)
+        self.dropout = 0.1  # a number called dropout is no layer
+
+
+class _OwnDropout(nn.Dropout):
+    """A subclass belongs to the family."""
+
+
+class _LooksLike(nn.Module):
+    """Called like a dropout, but none of PyTorch's."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(x, 0.5, self.training)
+
+
+class Dropout(_LooksLike):
+    """A class that only shares its name with PyTorch's."""
+
+
+def _zoo(shared: bool = False) -> nn.Module:
+    model = nn.Module()
+    model.stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout2d(0.2))
+    model.blocks = nn.ModuleList(
+        [
+            nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False), nn.Dropout(0.0)),
+            nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.AlphaDropout(0.3)),
+            nn.Sequential(nn.Dropout1d(0.1), nn.Dropout3d(0.1), nn.BatchNorm3d(2), nn.FeatureAlphaDropout(0.2)),
+        ]
+    )
+    model.decoys = nn.ModuleDict(
+        {
+            "instance": nn.InstanceNorm1d(4, track_running_stats=True),
+            "layer": nn.LayerNorm(4),
+            "group": nn.GroupNorm(2, 4),
+            "rnn": nn.LSTM(4, 4, num_layers=2, dropout=0.4),
+            "rrelu": nn.RReLU(),
+            "attention": _Attention(),
+            "look": _LooksLike(),
+            "name": Dropout(),
+            "identity": nn.Identity(),
+        }
+    )
+    model.tail = nn.Module()
+    model.tail.own = _OwnDropout(0.3)
+    model.tail.sync = nn.SyncBatchNorm(4)
+    if shared:
+        model.again = model.stem[3]
+    return model
+
+
+class LiveModules(Exercise):
+    id = "switches.live_modules"
+    title = "Which layers are live right now"
+    problem_set = _SET
+    stars, minutes = 1, 15
+    parameters = ("model",)
+    at_stake = ("root-flag-only", "dropout-missing")
+    checks = (
+        Check("family", "PyTorch's dropout and BatchNorm layers are found, and nothing else", 1, sections.WHO_LISTENS),
+        Check("own flag", "Each layer's own flag decides, at every depth", 1, sections.WHO_LISTENS),
+        Check("names", "A sorted list of qualified names, and the model is left as it was", 1, sections.FOUR_PLACES),
+    )
+    case_names = ("all", "mixed", "asleep root", "shared", "single", "none")
+
+    def _model(self, case: Case) -> nn.Module:
+        if case.name == "single":
+            return nn.BatchNorm1d(3) if case.seed % 2 else nn.Dropout(0.5)
+        if case.name == "none":
+            return nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU(), nn.LayerNorm(2))).train()
+        model = build(lambda: _zoo(case.name == "shared"), case.seed).train()
+        if case.name in ("mixed", "asleep root"):
+            g = case.generator(1)
+            listening = [m for m in model.modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))]
+            order = torch.randperm(len(listening), generator=g).tolist()
+            for i in order[: len(listening) // 2]:
+                listening[i].training = False
+            model.blocks[0].training = False  # a container's own flag says nothing about what it holds
+            model.training = case.name == "mixed"
+        return model
+
+    def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
+        model = self._model(case)
+        return {"call": probe.call(candidate, model, models={"model": model})}
+
+    def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
+        records = []
+        answers: dict[str, tuple[list[str], list[str]]] = {}
+        for name, case in cases.items():
+            record = evidence[name]["call"]
+            if not verdict.ended(record):
+                return
+            records.append(record)
+            model = self._model(case)
+            right = sorted(
+                n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY)) and m.training
+            )
+            listed = items(record["value"])
+            if listed is None or record["value"]["type"] != "list" or any(i["type"] != "str" for i in listed):
+                if listed is None and record["value"]["type"] not in ("set", "dict", "dict_keys", "frozenset"):
+                    verdict.stop(
+                        "wrong-result", expected="a sorted list of names", seen=named(record["value"]), cause=""
+                    )
+                    return
+                verdict.fail(
+                    "names", "wrong-result", expected="a sorted list of names", seen=named(record["value"]), cause=""
+                )
+                if listed is None:
+                    continue
+            answers[name] = ([str(i.get("value")) for i in listed], right)
+        self._family(verdict, answers, cases)
+        self._flags(verdict, answers, cases)
+        self._names(verdict, answers)
+        for record in records:
+            judge_undisturbed(verdict, "names", record)
+        judge_modes(verdict, "names", records, unasked=True)
+        if answers and all(not got for got, right in answers.values()):
+            verdict.stop(
+                "wrong-result", expected="the names of the live layers", seen="an empty list for every model", cause=""
+            )
+
+    def _family(self, verdict: Verdict, answers: Mapping[str, Any], cases: Mapping[str, Case]) -> None:
+        if "all" not in answers:
+            return
+        got, right = map(set, answers["all"])
+        model = dict(self._model(cases["all"]).named_modules())
+        missing, extra = sorted(right - got), sorted(got - right)
+        expected = f"{len(right)} layers, every one of PyTorch's dropout and BatchNorm family"
+        if missing:
+            dropouts = {n for n in right if isinstance(model[n], DROPOUT_FAMILY)}
+            mistake = "dropout-missing" if dropouts <= set(missing) and set(missing) == dropouts else "wrong-result"
+            kind = type(model[missing[0]]).__name__
+            verdict.fail(
+                "family",
+                mistake,
+                expected=expected,
+                seen=f"{len(missing)} are missing, a {kind} for one",
+                cause=None if mistake == "dropout-missing" else "",
+            )
+        elif extra:
+            kind = type(model[extra[0]]).__name__ if extra[0] in model else "name that the model does not have"
+            verdict.fail(
+                "family", "wrong-result", expected=expected, seen=f"{len(extra)} too many, a {kind} for one", cause=""
+            )
+        else:
+            verdict.require("family", True, expected="", seen="")
+
+    def _flags(self, verdict: Verdict, answers: Mapping[str, Any], cases: Mapping[str, Case]) -> None:
+        whole = set(answers.get("all", ([], []))[0])
+        rows = []
+        for name in ("mixed", "asleep root"):
+            if name in answers:
+                got, right = map(set, answers[name])
+                model = self._model(cases[name])
+                family = {n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))}
+                rows.append((got & family, right, whole & family, model.training))
+        by_root = all(got == (every if root else set()) for got, _, every, root in rows)
+        mistake = "root-flag-only" if by_root or any(not got and right for got, right, _, _ in rows) else "wrong-result"
+        for got, right, every, _ in rows:
+            asleep, unseen = got - right, (right & every or right) - got
+            seen = (
+                f"{len(asleep)} of the sleeping layers are listed" if asleep else f"{len(unseen)} live ones are missing"
+            )
+            verdict.require(
+                "own flag",
+                not asleep and not unseen,
+                mistake,
+                expected=f"the {len(right)} layers whose own training flag is True",
+                seen=seen,
+                cause=None if mistake == "root-flag-only" else "",
+            )
+
+    def _names(self, verdict: Verdict, answers: Mapping[str, Any]) -> None:
+        for name, (got, right) in answers.items():
+            verdict.require(
+                "names", got == sorted(got), expected="a sorted list of names", seen="a list in another order", cause=""
+            )
+            verdict.require(
+                "names", len(got) == len(set(got)), expected="each name once", seen="a name twice", cause=""
+            )
+            if name == "shared" and not verdict.failed("family"):
+                verdict.require(
+                    "names",
+                    set(got) == set(right),
+                    expected="a shared layer appears under one name, as in named_modules()",
+                    seen="it appears under another name or twice",
+                    cause="",
+                )
+            if name == "single":
+                verdict.require(
+                    "names",
+                    got == right,
+                    expected="the name '' when the model itself is such a layer",
+                    seen=f"{got!r}"[:60],
+                    cause="",
+                )
+            if name == "none":
+                verdict.require(
+                    "names",
+                    got == [],
+                    expected="an empty list for a model without such layers",
+                    seen=f"{len(got)} names",
+                    cause="",
+                )
+
+
+EXERCISES = (TruthTable(), LiveModules())

@@ -1,0 +1,1 @@
+"""What several chapters need and readers do not: claim boxes and questions."""

@@ -1,0 +1,47 @@
+"""The built book, made once per test run from the cache of executed chapters."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT / "book"
+sys.path.insert(0, str(BOOK))
+
+BUILD = ["build", "book", "--config", "_config.yml", "--path-output", ".", "--all", "-W", "-n", "--keep-going"]
+
+
+@dataclass
+class Built:
+    """What the build command said, and where the pages are."""
+
+    returncode: int
+    log: str
+    html: Path
+
+    @property
+    def pages(self) -> list[Path]:
+        return sorted(self.html.glob("*.html"))
+
+
+def build() -> Built:
+    command = [sys.executable, "-m", "jupyter_book.cli.main", *BUILD]
+    environment = {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return Built(done.returncode, done.stdout + done.stderr, ROOT / "_build" / "html")
+
+
+@pytest.fixture(scope="session")
+def built() -> Built:
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / ".book.lock"):  # test workers share the folder
+        return build()
+
+
+def chapters() -> list[Path]:
+    return sorted(BOOK.glob("[0-9][0-9]-*.md"))

@@ -1,0 +1,118 @@
+"""The book is built with every warning an error, and the site stands on its own."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+from .conftest import BOOK, Built, build, chapters
+
+from _lib import claims  # isort: skip  (book/ is put on the path by conftest)
+
+pytestmark = pytest.mark.slow
+
+
+class Page(HTMLParser):
+    """What a page loads, where it links to, the ids it has, its pictures and claims."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.unnamed: list[str] = []
+        self.rulings: dict[str, str] = {}
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        a = {name: value or "" for name, value in attrs}
+        if "id" in a:
+            self.ids.append(a["id"])
+        if tag in ("script", "img", "iframe", "source") and "src" in a:
+            self.loads.append(a["src"])
+        if tag == "link" and a.get("rel") in ("stylesheet", "preload", "icon", "shortcut icon"):
+            self.loads.append(a["href"])
+        if tag == "a" and "href" in a:
+            self.links.append(a["href"])
+        if (tag == "svg" and a.get("role") == "img" and not a.get("aria-label")) or (tag == "img" and not a.get("alt")):
+            self.unnamed.append(str(a))
+        if "data-claim" in a:
+            self.rulings[a["data-claim"]] = a["data-ruling"]
+
+
+def test_the_build_passes_with_warnings_as_errors(built: Built) -> None:
+    assert built.returncode == 0, built.log[-4000:]
+    assert {"index.html", *(f"{page.stem}.html" for page in chapters())} <= {page.name for page in built.pages}
+
+
+def test_a_second_build_executes_nothing(built: Built) -> None:
+    again = build()
+    assert again.returncode == 0
+    assert "Executing notebook" not in again.log
+
+
+def test_no_page_loads_anything_from_elsewhere(built: Built) -> None:
+    for path in built.pages:
+        for address in Page(path).loads:
+            assert not re.match(r"(https?:)?//", address), f"{path.name} loads {address}"
+            local = path.parent / address.partition("?")[0]
+            assert address.startswith("data:") or local.is_file(), f"{path.name}: {address} is missing"
+
+
+def test_no_internal_link_is_broken(built: Built) -> None:
+    pages = {path.name: Page(path) for path in built.pages}
+    for name, page in pages.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:", link):
+                continue
+            target, _, anchor = link.partition("#")
+            target = target.partition("?")[0] or name
+            assert (built.html / target).exists(), f"{name} links to {link}"
+            if anchor and target in pages:
+                assert anchor in pages[target].ids, f"{name} links to {link}"
+
+
+def test_every_picture_has_words(built: Built) -> None:
+    for path in built.pages:
+        assert not Page(path).unnamed, path.name
+
+
+def test_ids_of_figures_are_unique_in_a_page(built: Built) -> None:
+    for path in built.pages:
+        ids = [i for i in Page(path).ids if re.match(r"f[0-9a-f]{10}-", i)]
+        assert len(ids) == len(set(ids)), path.name
+
+
+@pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)
+def test_the_built_chapter_shows_the_rulings_of_its_source(built: Built, page: Path) -> None:
+    shown = Page(built.html / f"{page.stem}.html").rulings
+    assert shown == claims.ruled(page)
+    if page.stem == "03-evaluation":
+        assert {c for c in claims.claims()["claims"] if c.startswith("E-")} <= set(shown)
+
+
+def test_the_site_names_no_place_on_the_machine_that_built_it(built: Built) -> None:
+    places = re.compile(rf"{re.escape(str(BOOK.parent))}|{re.escape(str(Path.home()))}/|/tmp/|ipykernel_\d")
+    for path in built.html.rglob("*"):
+        if path.suffix in {".html", ".js", ".json", ".ipynb", ".md"} and "mathjax" not in path.parts:
+            found = places.search(path.read_text(encoding="utf-8", errors="replace"))
+            assert not found, f"{path.relative_to(built.html)}: {found and found[0]}"
+
+
+def test_nothing_of_the_solutions_is_in_the_site(built: Built) -> None:
+    assert not [path for path in built.html.rglob("*") if "solutions" in path.parts or path.name.startswith("ps")]
+    for path in built.html.rglob("*.html"):
+        assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)
+def test_the_downloaded_notebook_runs_on_its_own(built: Built, page: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(built.html / "_sources" / f"{page.stem}.ipynb", as_version=4)
+    assert f"_sources/{page.stem}.ipynb" in (built.html / f"{page.stem}.html").read_text(encoding="utf-8")
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "{glue" not in text
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()

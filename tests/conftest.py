@@ -1,0 +1,47 @@
+"""What every test may rely on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Busy machines are slow machines, and a test that fails must fail again when it is run again.
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instructor's course folder of its own: configuration and master notebooks, no gradebook yet."""
+    folder = tmp_path_factory.mktemp("course")
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    shutil.copytree(ROOT / "solutions", folder / "solutions")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nbgrader() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run an nbgrader command in a course folder, as an instructor types it; output and log are in `stdout`."""
+
+    def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return subprocess.run(
+            ["nbgrader", *arguments],
+            cwd=folder,
+            env={**os.environ, "PATH": path, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    return run
