@@ -171,5 +171,8 @@ def named(description: dict[str, Any] | None) -> str:
     if description["type"] == "Tensor":
         shape = description.get("shape") or list(description["tensor"].shape)
         return f"a tensor of shape {tuple(shape)}"
-    sort = description["type"]
-    return f"an {sort}" if sort[:1] in "aeiou" else f"a {sort}"
+    return with_article(description["type"])
+
+
+def with_article(word: str) -> str:
+    return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from ._evidence import with_article
 from ._probe import Probe
 from ._sections import Section
 from .misconceptions import misconception
@@ -120,6 +121,10 @@ def _refuse(exercise: Exercise, candidate: Any) -> str | None:
         return f"Expected: the function {signature}. Seen: a model ({type(candidate).__name__}). Pass your function."
     if not callable(candidate):
         return f"Expected: the function {signature}. Seen: {_kind_of(candidate)}. Pass the function itself: {name}."
+    if inspect.iscoroutinefunction(candidate):
+        return f"Expected: the function {signature}. Seen: an async function. Write it with def alone."
+    if isinstance(candidate, type) and candidate.__module__ == "builtins":
+        return f"Expected: the function {signature}. Seen: the class {candidate.__name__}. Pass your function: {name}."
     if not _accepts(candidate, len(exercise.parameters)):
         takes = _signature(candidate)
         if isinstance(candidate, type):
@@ -149,10 +154,7 @@ def _signature(candidate: Callable[..., Any]) -> str:
 
 
 def _kind_of(value: Any) -> str:
-    sort = type(value).__name__
-    if value is None:
-        return "None"
-    return f"an {sort}" if sort[:1].lower() in "aeiou" else f"a {sort}"
+    return "None" if value is None else with_article(type(value).__name__)
 
 
 # ---------------------------------------------------------------------- verdicts
@@ -229,6 +231,10 @@ class Verdict:
         """Nothing was done that could be judged: every check fails with this one reason."""
         self._outcomes = {}
         self._stopped = _Outcome(False, mistake, expected, seen, cause)
+
+    def stop_with(self, record: Mapping[str, Any]) -> None:
+        """Every check fails with what ended this call."""
+        self._outcomes, self._stopped = {}, _told(self._exercise, record)
 
     def outcomes(self) -> list[tuple[Check, _Outcome]]:
         rows = []

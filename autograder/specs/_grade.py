@@ -6,14 +6,14 @@ import difflib
 import importlib
 import os
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from . import _evidence
 from ._exercise import Check, Exercise, Verdict
-from ._probe import Probe, one_thread
+from ._probe import Probe, own_surroundings
 from ._report import CheckFailed, Finding, Report
 from .misconceptions import misconception
 
@@ -70,12 +70,12 @@ def find(exercise_id: str) -> Exercise:
     known = registry()
     if not isinstance(exercise_id, str):
         raise UnknownExercise(
-            f"The first argument is the exercise's id, a string such as 'evaluation.evaluate', not a "
-            f"{type(exercise_id).__name__}."
+            f"The first argument is the exercise's id, a string such as 'evaluation.evaluate', not "
+            f"{exercise_id!r:.60}."
         )
     if exercise_id not in known:
-        close = difflib.get_close_matches(exercise_id, known, n=1, cutoff=0.5)
-        close = close or [i for i in known if i.rpartition(".")[2] == exercise_id.rpartition(".")[2]][:1]
+        close = [i for i in known if i.rpartition(".")[2] == exercise_id.rpartition(".")[2]]
+        close = close or difflib.get_close_matches(exercise_id, known, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UnknownExercise(f"There is no exercise {exercise_id!r}.{hint} autograder.exercises() lists them all.")
     return known[exercise_id]
@@ -91,8 +91,9 @@ def collect(exercise: Exercise, candidate: Any, seed: int) -> bytes:
         return _evidence.pack({"refused": refusal})
     probe = Probe()
     cases: dict[str, Any] = {}
-    for case in exercise.cases(seed):
-        cases[case.name] = {"call": {"ended": "skipped"}} if probe.exhausted else exercise.probe(case, candidate, probe)
+    with own_surroundings():
+        for case in exercise.cases(seed):
+            cases[case.name] = {"call": {"ended": "skipped"}} if probe.exhausted else exercise.probe(case, candidate, probe)
     return _evidence.pack({"cases": cases})
 
 
@@ -107,8 +108,12 @@ def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
         return _refused(exercise, known["refused"])
     cases = {case.name: case for case in exercise.cases(seed)}
     verdict = Verdict(exercise)
-    with one_thread():
-        exercise.judge(known["cases"], cases, verdict)
+    endless = next((r for e in known["cases"].values() for r in _calls(e) if r["ended"] == "timeout"), None)
+    if endless is not None:
+        verdict.stop_with(endless)
+    else:
+        with own_surroundings():
+            exercise.judge(known["cases"], cases, verdict)
     findings = []
     for check, outcome in verdict.outcomes():
         if outcome.passed:
@@ -121,6 +126,19 @@ def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
                 )
             )
     return Report(exercise.id, exercise.title, tuple(findings), _rows(exercise, known["cases"]))
+
+
+def _calls(evidence: Any) -> Iterator[Mapping[str, Any]]:
+    """The records of calls in a case's evidence, at whatever depth a probe put them."""
+    if isinstance(evidence, dict):
+        if isinstance(evidence.get("ended"), str):
+            yield evidence
+        else:
+            for part in evidence.values():
+                yield from _calls(part)
+    elif isinstance(evidence, list):
+        for part in evidence:
+            yield from _calls(part)
 
 
 def _message(outcome: Any, check: Check, mistake: str) -> str:

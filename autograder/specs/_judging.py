@@ -230,6 +230,13 @@ def judge_undisturbed(
         )
     verdict.require(
         check,
+        not record["settings"],
+        expected="the layers keep their settings",
+        seen=f"{', '.join(record['settings'][:2])} changed",
+        cause="",
+    )
+    verdict.require(
+        check,
         not record["library"],
         expected="PyTorch's own functions stay as they are",
         seen=f"{_some(record['library'])} was replaced",

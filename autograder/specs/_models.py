@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -173,3 +175,70 @@ def eval_logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     model.eval()
     with torch.no_grad():
         return model(x)
+
+
+# ---------------------------------------------------------------------- situations for evaluations
+
+
+@dataclass(slots=True)
+class Scene:
+    """What an evaluation is given, and whether its caller records gradients."""
+
+    model: nn.Module
+    x: torch.Tensor
+    y: torch.Tensor
+    batch_size: int
+    loss_fn: Any
+    caller_grad: bool = True
+
+    @property
+    def loader(self) -> DataLoader:
+        return quiet_loader(self.x, self.y, batch_size=self.batch_size)
+
+
+def a_scene(name: str, seed: int) -> Scene:
+    """A model, data with a short and unusual last batch, and the caller's own modes."""
+    double = name == "plain"
+    if name == "mixed":
+        model = mixed_modes(build(Conv, seed), "norm", "out")
+        shape, classes = (1, 6, 6), 4
+    elif name == "quiet":
+        model = build(NormOnly, seed).eval()
+        shape, classes = (6,), 3
+    elif name == "plain":
+        model = build(Plain, seed, double=True).train()
+        shape, classes = (6,), 3
+    elif name == "dropout":
+        model = build(DropoutOnly, seed)
+        model.eval()
+        model.block.train()  # as somebody who samples from one block keeps it
+        shape, classes = (6,), 3
+    else:  # "train", "raises"
+        model = build(Dense, seed).train()
+        shape, classes = (6,), 3
+    full, rest = 4, 2 + seed % 2
+    count = 3 * full + rest
+    x = inputs(seed + 1, count, *shape, double=double)
+    # labels follow the model except in the last batch, so that a mean of batch means is far from the mean over samples
+    with torch.no_grad():
+        model_modes = {m: m.training for m in model.modules()}
+        logits = eval_logits(model, x)
+        for module, flag in model_modes.items():
+            module.training = flag
+    y = logits.argmax(1)
+    y[-rest:] = (y[-rest:] + 1) % classes
+    y[seed % 5] = (y[seed % 5] + 1) % classes
+    if name == "raises":
+        x[full + 1] = POISON * 10
+        model.fragile = True
+    if name == "train":
+        fill_grads(model, seed + 7)
+    loss_fn = nn.CrossEntropyLoss() if name in ("train", "mixed", "raises") else F.cross_entropy
+    return Scene(model, x, y, full, loss_fn, caller_grad=name not in ("quiet",))
+
+
+def fill_grads(model: nn.Module, seed: int) -> None:
+    """Gradients of the caller's, as in the middle of an accumulation."""
+    g = torch.Generator().manual_seed(seed)
+    for p in model.parameters():
+        p.grad = torch.randn(p.shape, generator=g).to(p.dtype)

@@ -13,8 +13,9 @@ import torch.utils.data
 from torch import nn
 
 from ..observe import ModeTrace
+from . import _limit
 from ._evidence import describe
-from ._limit import SECONDS, attempt
+from ._limit import attempt
 
 #: Rows of the trace that travel with the evidence.
 _MOST_ROWS = 1_500
@@ -31,8 +32,8 @@ class Watched:
 class Probe:
     """Hands calls to a learner's code, one budget of computing time for all of them."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._until = time.process_time() + seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        self._until = time.process_time() + (_limit.SECONDS if seconds is None else seconds)
 
     @property
     def _left(self) -> float:
@@ -86,12 +87,16 @@ def _row(event: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Tiny models gain nothing from more threads, and with one the same case gives the same bits in every process."""
+def own_surroundings() -> Iterator[None]:
+    """The same surroundings for every grading, whatever the caller's: gradients on, own random state, one thread.
+
+    Tiny models gain nothing from more threads, and with one the same case gives the same bits in every process.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+            yield
     finally:
         torch.set_num_threads(threads)
 
@@ -103,8 +108,7 @@ def _guarded() -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     grad = torch.is_grad_enabled()
     try:
-        with one_thread():
-            yield
+        yield
     finally:
         torch.set_grad_enabled(grad)
         torch.set_rng_state(rng)
@@ -123,6 +127,7 @@ class _Snapshot:
         self.rng = torch.get_rng_state()
         self.dtype = torch.get_default_dtype()
         self.modes = {m: {n: s.training for n, s in _submodules(model)} for m, model in watched.models.items()}
+        self.settings = {m: _settings(model) for m, model in watched.models.items()}
         self.hooks = {m: _hooks(model) for m, model in watched.models.items()}
         self.params: dict[str, torch.Tensor] = {}
         self.identity: dict[str, int] = {}
@@ -164,6 +169,7 @@ class _Snapshot:
                 k for k, v in self.wants.items() if not k.startswith("input ") and after.wants.get(k) != v
             ],
             "inputs": sorted(set(inputs)),
+            "settings": sorted({k for m in self.settings for k in _changed(self.settings[m], after.settings[m])}),
             "hooks": [m for m in self.hooks if self.hooks[m] != after.hooks[m]],
         }
 
@@ -177,6 +183,20 @@ def _hooks(model: nn.Module) -> int:
         len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) + len(m._backward_pre_hooks)
         for m in model.modules()
     )
+
+
+def _settings(model: nn.Module) -> dict[str, Any]:
+    """Plain attributes of all submodules (a dropout's p, a BatchNorm's momentum), except the mode."""
+    return {
+        f"{n}.{k}": v
+        for n, m in _submodules(model)
+        for k, v in vars(m).items()
+        if k != "training" and not k.startswith("_") and (v is None or isinstance(v, (bool, int, float, str)))
+    }
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [k for k, v in before.items() if k not in after or after[k] != v]
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

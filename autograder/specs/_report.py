@@ -92,9 +92,8 @@ class Report:
             lines.append(
                 f"  {'passed' if f.passed else 'FAILED'}  {f.check}  ({_number(f.points)}/{_number(f.max_points)})"
             )
-            if not f.passed and f.message not in told:
-                lines.append(f"          {f.message}")
-                told.add(f.message)
+            if not f.passed:
+                lines.append(f"          {_once(f.message, told)}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -103,8 +102,7 @@ class Report:
             mark = "✓ passed" if f.passed else "✗ not yet"
             text = ""
             if not f.passed:
-                text = "as above" if f.message in told else html.escape(f.message)
-                told.add(f.message)
+                text = html.escape(_once(f.message, told))
             colour = "#2e8b57" if f.passed else "#c0504d"
             rows.append(
                 f'<tr style="background:none"><td style="{_CELL};white-space:nowrap;border-left:4px solid {colour}">'
@@ -163,6 +161,15 @@ class CheckFailed(AssertionError):
 
 
 _CELL = "padding:0.35em 0.7em;vertical-align:top;text-align:left"
+
+
+def _once(message: str, told: set[str]) -> str:
+    """The message, or where it was told already (one cause may fail several checks), only where to reread."""
+    what, _, where = message.partition(" Reread ")
+    if what in told:
+        return "The same as above." + (f" Reread {where}" if where else "")
+    told.add(what)
+    return message
 
 
 def _tidy(points: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from . import _sections as sections
-from ._evidence import as_float, as_tensor, describe, entry, items, loosely, named
+from ._evidence import as_tensor, describe, entry, items, loosely, named
 from ._exercise import Case, Check, Exercise, Verdict
 from ._judging import (
     close,
@@ -23,8 +22,20 @@ from ._judging import (
     live_words,
     mode_mistake,
     near,
-    passes,
     samples_seen,
+)
+from ._loops import (
+    Averages,
+    Reference,
+    Training,
+    history_lists,
+    judge_averages,
+    judge_history,
+    learning_unrecorded,
+    loss_and_accuracy,
+    reference_run,
+    short,
+    validation_mode,
 )
 from ._models import (
     POISON,
@@ -32,9 +43,11 @@ from ._models import (
     Dense,
     DropoutOnly,
     NormOnly,
-    Plain,
+    Scene,
+    a_scene,
     build,
     eval_logits,
+    fill_grads,
     inputs,
     mixed_modes,
     noisy_loader,
@@ -46,73 +59,7 @@ from ._probe import Probe
 _SET = "ps3-evaluation"
 
 
-# ---------------------------------------------------------------------- situations shared by the set
-
-
-@dataclass(slots=True)
-class _Scene:
-    model: nn.Module
-    x: torch.Tensor
-    y: torch.Tensor
-    batch_size: int
-    loss_fn: Any
-    caller_grad: bool = True
-
-    @property
-    def loader(self) -> DataLoader:
-        return quiet_loader(self.x, self.y, batch_size=self.batch_size)
-
-
-def _scene(case: Case) -> _Scene:
-    """A model, data with a short and unusual last batch, and the caller's own modes."""
-    name, seed = case.name, case.seed
-    double = name == "plain"
-    if name == "mixed":
-        model = mixed_modes(build(Conv, seed), "norm", "out")
-        shape, classes = (1, 6, 6), 4
-    elif name == "quiet":
-        model = build(NormOnly, seed).eval()
-        shape, classes = (6,), 3
-    elif name == "plain":
-        model = build(Plain, seed, double=True).train()
-        shape, classes = (6,), 3
-    elif name == "dropout":
-        model = build(DropoutOnly, seed)
-        model.eval()
-        model.block.train()  # as somebody who samples from one block keeps it
-        shape, classes = (6,), 3
-    else:  # "train", "raises"
-        model = build(Dense, seed).train()
-        shape, classes = (6,), 3
-    full, rest = 4, 2 + seed % 2
-    count = 3 * full + rest
-    x = inputs(seed + 1, count, *shape, double=double)
-    # labels follow the model except in the last batch, so that a mean of batch means is far from the mean over samples
-    with torch.no_grad():
-        model_modes = {m: m.training for m in model.modules()}
-        logits = eval_logits(model, x)
-        for module, flag in model_modes.items():
-            module.training = flag
-    y = logits.argmax(1)
-    y[-rest:] = (y[-rest:] + 1) % classes
-    y[seed % 5] = (y[seed % 5] + 1) % classes
-    if name == "raises":
-        x[full + 1] = POISON * 10
-        model.fragile = True
-    if name == "train":
-        _fill_grads(model, case)
-    loss_fn = nn.CrossEntropyLoss() if name in ("train", "mixed", "raises") else F.cross_entropy
-    return _Scene(model, x, y, full, loss_fn, caller_grad=name not in ("quiet",))
-
-
-def _fill_grads(model: nn.Module, case: Case) -> None:
-    """Gradients of the caller's, as in the middle of an accumulation."""
-    g = case.generator(7)
-    for p in model.parameters():
-        p.grad = torch.randn(p.shape, generator=g).to(p.dtype)
-
-
-def _call(probe: Probe, candidate: Any, scene: _Scene, *args: Any, take: Any = describe) -> dict[str, Any]:
+def _call(probe: Probe, candidate: Any, scene: Scene, *args: Any, take: Any = describe) -> dict[str, Any]:
     with torch.set_grad_enabled(scene.caller_grad):
         return probe.call(
             candidate,
@@ -149,7 +96,7 @@ class Evaluate(Exercise):
     case_names = ("train", "mixed", "quiet", "plain", "dropout", "raises")
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
-        scene = _scene(case)
+        scene = a_scene(case.name, case.seed)
         first = _call(probe, candidate, scene, scene.loader, scene.loss_fn)
         if case.name == "raises":
             return {"call": first}
@@ -162,10 +109,10 @@ class Evaluate(Exercise):
             record = evidence[name]["call"]
             if not verdict.ended(record):
                 return
-            scene = _scene(cases[name])
+            scene = a_scene(name, cases[name].seed)
             normal.append(record)
-            known = _Averages.of(scene)
-            values = _numbers(verdict, "averages", record["value"])
+            known = Averages.of(scene.model, scene.x, scene.y, scene.batch_size, scene.loss_fn)
+            values = loss_and_accuracy(verdict, "averages", record["value"])
             again = evidence[name]["again"]
             if again["ended"] == "returned" and mode_mistake(record) is None and None not in values:
                 repeat = tuple(loosely(entry(again["value"], k)) for k in ("loss", "accuracy"))
@@ -174,9 +121,9 @@ class Evaluate(Exercise):
                     all(b is not None and near(a, b) for a, b in zip(values, repeat, strict=True)),
                     "nondeterministic",
                     expected="two calls on the same data give the same numbers",
-                    seen=f"loss {_n(values[0])} and then {_n(repeat[0])}",
+                    seen=f"loss {short(values[0])} and then {short(repeat[0])}",
                 )
-            sound = _judge_numbers(verdict, record, values, known)
+            sound = judge_averages(verdict, record, values, known)
             worked = worked or sound or samples_seen(record) >= len(scene.x)
             judge_no_graph(verdict, "graph", record, {"loss": entry(record["value"], "loss")})
             judge_undisturbed(verdict, "undisturbed", record)
@@ -197,113 +144,6 @@ class Evaluate(Exercise):
                 seen=f"{samples_seen(normal[0])} samples went through it, and {named(normal[0]['value'])} came back",
                 cause="",
             )
-
-
-@dataclass(slots=True)
-class _Averages:
-    """The right numbers of a scene, and those of the usual wrong averages, all in evaluation mode."""
-
-    loss: float
-    accuracy: float
-    by_batch: tuple[float, float]
-    others: tuple[tuple[float, float], ...]
-
-    @classmethod
-    def of(cls, scene: _Scene) -> _Averages:
-        logits = eval_logits(scene.model, scene.x)
-        losses, hits = [], []
-        sizes = []
-        for start in range(0, len(scene.x), scene.batch_size):
-            part = slice(start, start + scene.batch_size)
-            losses.append(float(scene.loss_fn(logits[part], scene.y[part])))
-            hits.append(float((logits[part].argmax(1) == scene.y[part]).double().mean()))
-            sizes.append(len(scene.x[part]))
-        n, k = sum(sizes), len(sizes)
-        weighted = [sum(v * s for v, s in zip(values, sizes, strict=True)) for values in (losses, hits)]
-        right = (weighted[0] / n, weighted[1] / n)
-        by_batch = (sum(losses) / k, sum(hits) / k)
-        full = k * scene.batch_size
-        others = (
-            (sum(losses), sum(hits)),
-            (weighted[0], weighted[1]),
-            (sum(losses) / n, weighted[1] / n),
-            (weighted[0] / full, weighted[1] / full),
-            (losses[-1], hits[-1]),
-            (right[0], right[1] * 100),
-            (weighted[0] / n, weighted[1]),
-        )
-        return cls(*right, by_batch, others)
-
-
-def _numbers(verdict: Verdict, check: str, value: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Loss and accuracy as returned; says what is wrong with their form."""
-    expected = "a dict with the keys 'loss' and 'accuracy', both Python floats"
-    if value["type"] != "dict" or entry(value, "loss") is None or entry(value, "accuracy") is None:
-        what = named(value)
-        if value["type"] == "dict":
-            keys = [k.get("value") for k, _ in value["pairs"]][:4]
-            what = f"a dict with the keys {keys}"
-        verdict.fail(check, "wrong-result", expected=expected, seen=what, cause="")
-        return None, None
-    for key in ("loss", "accuracy"):
-        part = entry(value, key)
-        if as_float(part) is None:
-            mistake = _not_a_float(part)
-            verdict.fail(
-                check,
-                mistake,
-                expected=expected,
-                seen=f"{key} is {named(part)}",
-                cause=None if mistake == "tensor-not-float" else "",
-            )
-    return loosely(entry(value, "loss")), loosely(entry(value, "accuracy"))
-
-
-def _not_a_float(part: Mapping[str, Any]) -> str:
-    return "tensor-not-float" if part["type"] == "Tensor" or "number" in part else "wrong-result"
-
-
-def _judge_numbers(
-    verdict: Verdict, record: Mapping[str, Any], values: tuple[float | None, float | None], known: _Averages
-) -> bool:
-    """Judge averages and mode apart: a wrong average does not hide a right mode, nor the other way round."""
-    loss, accuracy = values
-    if loss is None or accuracy is None:
-        mistake = mode_mistake(record)
-        if mistake:
-            verdict.fail(
-                "evaluation mode", mistake, expected="the model is measured in evaluation mode", seen=live_words(record)
-            )
-        return False
-    right = near(loss, known.loss) and near(accuracy, known.accuracy)
-    kinds = [(known.loss, known.accuracy), known.by_batch, *known.others]
-    as_evaluated = any(near(loss, k[0]) for k in kinds) and any(near(accuracy, k[1]) for k in kinds)
-    mistake = mode_mistake(record)
-    if not as_evaluated and mistake:
-        verdict.fail(
-            "evaluation mode",
-            mistake,
-            expected=f"loss {_n(known.loss)}, as measured in evaluation mode",
-            seen=f"loss {_n(loss)}; {live_words(record)}",
-        )
-        return False
-    verdict.require("evaluation mode", True, expected="", seen="")
-    if right:
-        verdict.require("averages", True, expected="", seen="")
-        return True
-    expected = f"loss {_n(known.loss)} and accuracy {_n(known.accuracy)} over all samples"
-    seen = f"loss {_n(loss)} and accuracy {_n(accuracy)}"
-    by_batch = [near(loss, known.by_batch[0]), near(accuracy, known.by_batch[1])]
-    good = [near(loss, known.loss), near(accuracy, known.accuracy)]
-    if all(b or g for b, g in zip(by_batch, good, strict=True)):
-        verdict.fail("averages", "batch-mean-of-means", expected=expected, seen=seen)
-    else:
-        verdict.fail("averages", "wrong-result", expected=expected, seen=seen)
-    return False
-
-
-def _n(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:.4g}"
 
 
 # ---------------------------------------------------------------------- evaluating
@@ -497,7 +337,7 @@ class PredictProba(Exercise):
     case_names = ("train", "mixed", "quiet", "plain", "dropout", "raises")
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
-        scene = _scene(case)
+        scene = a_scene(case.name, case.seed)
         usable: dict[str, Any] = {}
 
         def take(value: Any) -> dict[str, Any]:
@@ -514,7 +354,7 @@ class PredictProba(Exercise):
             if not verdict.ended(record):
                 return
             normal.append(record)
-            scene = _scene(cases[name])
+            scene = a_scene(name, cases[name].seed)
             worked = self._values(verdict, record, scene) or worked or samples_seen(record) >= len(scene.x)
             judge_no_graph(verdict, "ordinary tensor", record, {"the result": record["value"]})
             judge_ordinary(verdict, "ordinary tensor", record["value"], "the result")
@@ -537,7 +377,7 @@ class PredictProba(Exercise):
                 cause="",
             )
 
-    def _values(self, verdict: Verdict, record: Mapping[str, Any], scene: _Scene) -> bool:
+    def _values(self, verdict: Verdict, record: Mapping[str, Any], scene: Scene) -> bool:
         check, value = "probabilities", record["value"]
         logits = eval_logits(scene.model, scene.x)
         right = logits.softmax(1)
@@ -610,7 +450,7 @@ class Saliency(Exercise):
     )
     case_names = ("train", "mixed", "no_grad", "frozen", "leaf", "dropout", "raises")
 
-    def _scene(self, case: Case) -> _Scene:
+    def _scene(self, case: Case) -> Scene:
         maker, shape, classes = (Conv, (1, 6, 6), 4) if case.name == "mixed" else (Dense, (6,), 3)
         if case.name == "dropout":
             maker = DropoutOnly
@@ -627,7 +467,7 @@ class Saliency(Exercise):
         else:
             model.train()
         if case.name in ("train", "no_grad", "dropout"):
-            _fill_grads(model, case)
+            fill_grads(model, case.seed + 7)
         x = inputs(case.seed + 1, 5, *shape, double=double)
         y = torch.randint(0, classes, (5,), generator=case.generator(3))
         if case.name == "leaf":
@@ -636,7 +476,7 @@ class Saliency(Exercise):
         if case.name == "raises":
             x[2] = POISON * 10
             model.fragile = True
-        return _Scene(model, x, y, 5, None, caller_grad=case.name != "no_grad")
+        return Scene(model, x, y, 5, None, caller_grad=case.name != "no_grad")
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         scene = self._scene(case)
@@ -699,7 +539,7 @@ class Saliency(Exercise):
                 cause="",
             )
 
-    def _right(self, verdict: Verdict, check: str, record: Mapping[str, Any], scene: _Scene) -> bool:
+    def _right(self, verdict: Verdict, check: str, record: Mapping[str, Any], scene: Scene) -> bool:
         value = record["value"]
         got = as_tensor(value)
         shape = tuple(scene.x.shape)
@@ -744,7 +584,7 @@ class Saliency(Exercise):
         return False
 
 
-def _input_gradient(scene: _Scene, score: Any) -> torch.Tensor:
+def _input_gradient(scene: Scene, score: Any) -> torch.Tensor:
     scene.model.eval()
     with torch.enable_grad():
         leaf = scene.x.detach().clone().requires_grad_(True)
@@ -754,15 +594,6 @@ def _input_gradient(scene: _Scene, score: Any) -> torch.Tensor:
 # ---------------------------------------------------------------------- train_with_validation
 
 _EPOCHS = 3
-
-
-@dataclass(slots=True)
-class _Training:
-    model: nn.Module
-    train: tuple[torch.Tensor, torch.Tensor]
-    val: tuple[torch.Tensor, torch.Tensor]
-    loss_fn: Any
-    optimizer: torch.optim.Optimizer
 
 
 class _Augmented(TensorDataset):
@@ -804,7 +635,7 @@ class TrainWithValidation(Exercise):
     )
     case_names = ("plain", "mixed", "shuffled", "augmented")
 
-    def _training(self, case: Case) -> _Training:
+    def _training(self, case: Case) -> Training:
         maker = NormOnly if case.name == "plain" else Dense
         double = (
             case.name == "plain"
@@ -825,7 +656,7 @@ class TrainWithValidation(Exercise):
         else:
             optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.5)
         loss_fn = nn.CrossEntropyLoss() if case.name != "augmented" else F.cross_entropy
-        return _Training(model, (x, y), (vx, vy), loss_fn, optimizer)
+        return Training(model, (x, y), (vx, vy), loss_fn, optimizer)
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         with_val = self._run(case, candidate, probe, validate=True)
@@ -874,7 +705,7 @@ class TrainWithValidation(Exercise):
                 if not verdict.ended(evidence[name][which]):
                     return
         plain = evidence["plain"]["call"]
-        reference = _reference_run(self._training(cases["plain"]))
+        reference = reference_run(self._training(cases["plain"]), _EPOCHS)
         trained = self._judge_training(verdict, evidence, reference)
         self._judge_history(verdict, evidence, reference)
         for name in self.case_names:
@@ -891,7 +722,7 @@ class TrainWithValidation(Exercise):
                 cause="",
             )
 
-    def _judge_training(self, verdict: Verdict, evidence: Mapping[str, Any], reference: _Reference) -> bool:
+    def _judge_training(self, verdict: Verdict, evidence: Mapping[str, Any], reference: Reference) -> bool:
         plain = evidence["plain"]["without"]
         alone = {r for n in self.case_names for r in evidence[n]["without"]["rules"]}
         beside = {r for n in self.case_names for r in evidence[n]["call"]["rules"]}
@@ -900,7 +731,7 @@ class TrainWithValidation(Exercise):
         in_eval = "optimizer steps on evaluation-mode passes"
         if "train-never-called" in alone:
             verdict.fail("training", "train-never-called", expected=expected, seen=in_eval)
-        elif _learning_unrecorded(plain):
+        elif learning_unrecorded(plain):
             verdict.fail("training", "grad-disabled-in-training", expected=expected, seen="no parameter changed")
         elif not same:
             mistake = "wrong-result"
@@ -929,75 +760,25 @@ class TrainWithValidation(Exercise):
             )
         return same
 
-    def _judge_history(self, verdict: Verdict, evidence: Mapping[str, Any], reference: _Reference) -> None:
+    def _judge_history(self, verdict: Verdict, evidence: Mapping[str, Any], reference: Reference) -> None:
         record = evidence["plain"]["call"]
-        shape = f"a dict of lists train_loss, val_loss and val_accuracy, {_EPOCHS} floats each"
-        got: dict[str, list[float | None]] = {}
-        for key in ("train_loss", "val_loss", "val_accuracy"):
-            listed = items(entry(record["value"], key))
-            if listed is None or len(listed) != _EPOCHS:
-                seen = (
-                    named(record["value"])
-                    if listed is None
-                    else f"{key} has {len(listed)} entries for {_EPOCHS} epochs"
-                )
-                verdict.fail("history", "wrong-result", expected=shape, seen=seen, cause="")
-                return
-            odd = next((i for i in listed if as_float(i) is None), None)
-            if odd is not None:
-                verdict.fail("history", _not_a_float(odd), expected=shape, seen=f"{key} holds {named(odd)}")
-                return
-            got[key] = [as_float(i) for i in listed]
+        got = history_lists(verdict, "history", record["value"], _EPOCHS)
+        if got is None:
+            return
         bare = evidence["plain"]["without"]["value"]
         for key in ("val_loss", "val_accuracy"):
             listed = items(entry(bare, key))
+            seen = named(entry(bare, key)) if listed is None else f"{len(listed)} entries"
             verdict.require(
-                "history",
-                listed == [],
-                expected=f"{key} is an empty list when val_loader is None",
-                seen=named(entry(bare, key)) if listed is None else f"{len(listed)} entries",
-                cause="",
+                "history", listed == [], expected=f"{key} is an empty list when val_loader is None", seen=seen, cause=""
             )
         # the candidate's own validation passes are judged even where its training went another way
-        mistake = _validation_mode(evidence["mixed"]["call"]) or _validation_mode(record)
-        if mistake and not _learning_unrecorded(record):
-            verdict.fail(
-                "history",
-                mistake,
-                expected="validation runs in evaluation mode",
-                seen="layers worked as in training while validating",
-            )
-        if verdict.failed("training"):
-            return
-        right, batches = reference.val, reference.val_by_batch
-        if not all(near(a, b, rtol=1e-3, atol=1e-4) for k in right for a, b in zip(got[k], right[k], strict=True)):
-            by_batch = all(
-                near(a, b, rtol=1e-3, atol=1e-4) or near(a, c, rtol=1e-3, atol=1e-4)
-                for k in right
-                for a, b, c in zip(got[k], batches[k], right[k], strict=True)
-            )
-            verdict.fail(
-                "history",
-                "batch-mean-of-means" if by_batch else "wrong-result",
-                expected=f"validation loss {_n(right['val_loss'][0])} and accuracy {_n(right['val_accuracy'][0])} "
-                "after the first epoch",
-                seen=f"{_n(got['val_loss'][0])} and {_n(got['val_accuracy'][0])}",
-            )
-        losses = got["train_loss"]
-        if not any(
-            all(near(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(losses, way, strict=True))
-            for way in (reference.train_running, reference.train_after)
-        ):
-            by_batch = all(
-                near(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(losses, reference.train_by_batch, strict=True)
-            )
-            verdict.fail(
-                "history",
-                "batch-mean-of-means" if by_batch else "wrong-result",
-                expected=f"a mean training loss per sample of {_n(reference.train_running[0])} in the first epoch",
-                seen=_n(losses[0]),
-            )
-        verdict.require("history", True, expected="", seen="")
+        mistake = validation_mode(evidence["mixed"]["call"]) or validation_mode(record)
+        if mistake and not learning_unrecorded(record):
+            verdict.fail("history", mistake, expected="validation runs in evaluation mode",
+                         seen="layers worked as in training while validating")  # fmt: skip
+        if not verdict.failed("training"):
+            judge_history(verdict, "history", got, reference)
 
     def _judge_quiet(self, verdict: Verdict, record: Mapping[str, Any], without: Mapping[str, Any]) -> None:
         strayed = [k for k, v in without["state"].items() if not torch.equal(v, record["state"][k])]
@@ -1009,8 +790,8 @@ class TrainWithValidation(Exercise):
         seen = f"{len(strayed)} of {len(without['state'])} tensors differ, {(trained or strayed)[0]} among them"
         if _extra_steps({"call": record, "without": without}):
             mistake = "validation-trains"
-        elif _validation_mode(record):
-            mistake = _validation_mode(record)
+        elif validation_mode(record):
+            mistake = validation_mode(record)
         elif "train-never-called" in record["rules"]:
             alone = "train-never-called" in without["rules"]
             mistake = "train-never-called" if alone else "mode-not-restored"
@@ -1028,65 +809,8 @@ def _extra_steps(pair: Mapping[str, Any]) -> bool:
     return counts[0] > counts[1]
 
 
-def _learning_unrecorded(record: Mapping[str, Any]) -> bool:
-    """Steps were made, but every forward pass had gradients switched off."""
-    return not record["params"] and all(r["grad"] != "on" for r in passes(record))
-
-
 def _draws(record: Mapping[str, Any]) -> int:
     return sum(r["kind"] == "random" for r in record["rows"])
-
-
-def _validation_mode(record: Mapping[str, Any]) -> str | None:
-    """Passes that nothing was learned from, with layers live: the misconception nearest the cause."""
-    for rule in ("root-flag-only", "eval-never-called"):
-        if rule in record["rules"]:
-            return rule
-    return None
-
-
-@dataclass(slots=True)
-class _Reference:
-    params: dict[str, torch.Tensor]
-    train_running: list[float]
-    train_by_batch: list[float]
-    train_after: list[float]
-    val: dict[str, list[float]]
-    val_by_batch: dict[str, list[float]]
-
-
-def _reference_run(t: _Training) -> _Reference:
-    """What must come out where nothing is random, with every number kept beside the training."""
-    from copy import deepcopy
-
-    result = _Reference({}, [], [], [], {"val_loss": [], "val_accuracy": []}, {"val_loss": [], "val_accuracy": []})
-    for _ in range(_EPOCHS):
-        t.model.train()
-        sums, means, count = 0.0, [], 0
-        for x, y in zip(t.train[0].split(4), t.train[1].split(4), strict=True):
-            loss = t.loss_fn(t.model(x), y)
-            t.optimizer.zero_grad()
-            loss.backward()
-            t.optimizer.step()
-            sums, count = sums + float(loss.detach()) * len(x), count + len(x)
-            means.append(float(loss.detach()))
-        result.train_running.append(sums / count)
-        result.train_by_batch.append(sum(means) / len(means))
-        for (x, y), right, by_batch in (
-            (t.train, None, None),
-            (t.val, result.val, result.val_by_batch),
-        ):
-            scene = _Scene(deepcopy(t.model), x, y, 4, t.loss_fn)
-            averages = _Averages.of(scene)
-            if right is None:
-                result.train_after.append(averages.loss)
-            else:
-                right["val_loss"].append(averages.loss)
-                right["val_accuracy"].append(averages.accuracy)
-                by_batch["val_loss"].append(averages.by_batch[0])
-                by_batch["val_accuracy"].append(averages.by_batch[1])
-    result.params = {k: v.detach().clone() for k, v in t.model.named_parameters()}
-    return result
 
 
 EXERCISES = (Evaluate(), Evaluating(), PredictProba(), Saliency(), TrainWithValidation())

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..observe import BATCHNORM_FAMILY, DROPOUT_FAMILY
 from . import _sections as sections
-from ._evidence import describe, items, named
+from ._evidence import describe, items, named, with_article
 from ._exercise import Case, Check, Exercise, Verdict
 from ._judging import judge_modes, judge_undisturbed
 from ._models import build, inputs, seeded
@@ -64,7 +64,7 @@ class TruthTable(Exercise):
     def _row(self, verdict: Verdict, mode: str, grad: str, truth: dict[str, Any], row: Any) -> None:
         check = f"{mode}/{grad}"
         if row is None or row[0] is None:
-            seen = "no such row" if row is None else f"the value is a {row[1]}"
+            seen = "no such row" if row is None else f"the value is {with_article(row[1])}"
             verdict.fail(
                 check,
                 "wrong-result",

@@ -609,3 +609,91 @@ def evaluate(model, loader, loss_fn):
 # %% wrong | wrong-result | 0 points | stub left in place
 def evaluate(model, loader, loss_fn):
     raise NotImplementedError("evaluate is not written yet")
+
+# %% right | a new loader with one batch, made of the loader's dataset
+def evaluate(model, loader, loss_fn):
+    was = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            everything = torch.utils.data.DataLoader(loader.dataset, batch_size=len(loader.dataset))
+            x, y = next(iter(everything))
+            logits = model(x)
+            loss = loss_fn(logits, y).item()
+            accuracy = (logits.argmax(1) == y).sum().item() / len(y)
+    finally:
+        for m, flag in was:
+            m.training = flag
+    return {"loss": loss, "accuracy": accuracy}
+
+# %% right | decorated with inference_mode, numbers through NumPy
+@torch.inference_mode()
+def evaluate(model, loader, loss_fn):
+    import numpy as np
+
+    modes = {name: m.training for name, m in model.named_modules()}
+    model.train(False)
+    try:
+        losses, hits, sizes = [], [], []
+        for x, y in loader:
+            out = model(x)
+            losses.append(float(loss_fn(out, y)))
+            hits.append((out.argmax(-1) == y).double().mean().item())
+            sizes.append(y.shape[0])
+    finally:
+        for name, m in model.named_modules():
+            m.training = modes[name]
+    return {"loss": float(np.average(losses, weights=sizes)), "accuracy": float(np.average(hits, weights=sizes))}
+
+# %% right | a second model built from the state dict
+def evaluate(model, loader, loss_fn):
+    with torch.random.fork_rng(devices=[]):
+        twin = type(model)()
+    twin.to(next(model.parameters()).dtype).load_state_dict(model.state_dict())
+    twin.eval().requires_grad_(False)
+    twin.fragile = getattr(model, "fragile", False)
+    total, right, n = 0.0, 0, 0
+    for x, y in loader:
+        z = twin(x)
+        total += loss_fn(z, y).item() * len(y)
+        right += int((z.max(1).indices == y).sum())
+        n += len(y)
+    return {"loss": total / n, "accuracy": right / n}
+
+# %% wrong | wrong-result | 4 points | sets every dropout's p to zero and leaves it
+def evaluate(model, loader, loss_fn):
+    was = [(m, m.training) for m in model.modules()]
+    for m in model.modules():
+        m.training = False
+        if isinstance(m, nn.modules.dropout._DropoutNd):
+            m.p = 0.0
+    try:
+        total, right, n = 0.0, 0, 0
+        with torch.no_grad():
+            for x, y in loader:
+                z = model(x)
+                total += loss_fn(z, y).item() * len(y)
+                right += (z.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in was:
+            m.training = flag
+    return {"loss": total / n, "accuracy": right / n}
+
+# %% wrong | grad-disabled-in-training | 4 points | freezes every parameter instead of using no_grad
+def evaluate(model, loader, loss_fn):
+    was = [(m, m.training) for m in model.modules()]
+    model.eval()
+    for p in model.parameters():
+        p.requires_grad_(False)
+    try:
+        total, right, n = 0.0, 0, 0
+        for x, y in loader:
+            z = model(x)
+            total += loss_fn(z, y).item() * len(y)
+            right += (z.argmax(1) == y).sum().item()
+            n += len(y)
+    finally:
+        for m, flag in was:
+            m.training = flag
+    return {"loss": total / n, "accuracy": right / n}
