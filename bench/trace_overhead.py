@@ -1,7 +1,7 @@
 """What a trace costs: training loops traced against untraced, side by side.
 
-Each round runs the same training steps once without and once with `ModeTrace`, in turn, so that a busy machine slows both.
-The figure is the median over rounds of the ratio of the two times.  Numbers go to bench/results/trace_overhead.json.
+Each round runs the same training steps without and with `ModeTrace`, in turn, so that a busy machine slows both.
+The figure is the median over rounds of the ratio of the two times; it goes to bench/results/trace_overhead.json.
 """
 
 from __future__ import annotations

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -195,12 +197,19 @@ def check(exercise_id: str, candidate: Any) -> Report:
             the cell's value is the report, so that partial credit counts.
         UnknownExercise: if no exercise has this id.
     """
-    if os.environ.get(_MODE_VARIABLE) == "autograde":
+    execution = os.environ.get(_MODE_VARIABLE)
+    if execution == "autograde":
         seed = os.environ.get(_SEED_VARIABLE)
         report = grade(exercise_id, candidate, seed=int(seed) if seed else None)
         return Report(report.exercise, report.title, report.findings, report.rows, graded=True)
-    report = grade(exercise_id, candidate)
-    displayed = _show(report)
+    if execution == "validate":
+        # `nbgrader validate` prints error messages only, and takes anything on stderr (a torch warning) for a failure
+        with contextlib.redirect_stderr(sys.stdout):
+            report = grade(exercise_id, candidate)
+        displayed = False
+    else:
+        report = grade(exercise_id, candidate)
+        displayed = _show(report)
     if not report.passed:
         raise CheckFailed(report, displayed=displayed)
     return report

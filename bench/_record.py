@@ -1,0 +1,28 @@
+"""Where results are kept: numbers with the command, the versions and the date they come from."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write(name: str, **numbers: Any) -> None:
+    """Write ``bench/results/NAME.json`` and say so."""
+    RESULTS.mkdir(exist_ok=True)
+    record = {
+        "command": " ".join(["python", f"bench/{name}.py", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        **numbers,
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"{path.relative_to(RESULTS.parent.parent)} written")
