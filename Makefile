@@ -38,7 +38,7 @@ demo: book ## book, released problem sets, a graded sample class, a summary
 test: env ## everything that is tested
 	ruff check .
 	lint-imports
-	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadgroup
+	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS)
 
 book: env ## build the book into _build/html
 	jupyter-book build book --config _config.yml --path-output . -W -n --keep-going

@@ -59,9 +59,6 @@ c.Autograde.autograde_preprocessors = [
 ]
 c.Autograde.pre_convert_hook = partial(use_course_seed, root / ".grading-seed")
 
-# Feedback pages ask no other site for anything. nbgrader's would load MathJax, and our notebooks have no formulas.
-c.HTMLExporter.mathjax_url = "data:text/javascript,"
-
 # Seconds. A check takes about one; an endless loop costs this much twice, in the example and in the check.
 c.Execute.timeout = 30
 c.Execute.startup_timeout = 120

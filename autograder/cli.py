@@ -126,12 +126,21 @@ def _status(code: object) -> int:
 
 
 def _show(error: BaseException, script: str) -> None:
-    """The traceback as Python shows it: beginning in the script, without the frames that started it."""
-    at: TracebackType | None = error.__traceback__
-    while at is not None and at.tb_frame.f_code.co_filename != script:
+    """The traceback as Python shows it: beginning in the script, without the frames of the trace."""
+    ours = str(Path(__file__).parent)
+    steps = []
+    at = error.__traceback__
+    while at is not None:
+        if not at.tb_frame.f_code.co_filename.startswith(ours):
+            steps.append(at)
         at = at.tb_next
+    shown: TracebackType | None = None
+    for step in reversed(steps):
+        shown = TracebackType(shown, step.tb_frame, step.tb_lasti, step.tb_lineno)
+        if step.tb_frame.f_code.co_filename == script and step.tb_frame.f_code.co_name == "<module>":
+            break
     sys.stdout.flush()
-    traceback.print_exception(type(error), error, at or error.__traceback__)
+    traceback.print_exception(type(error), error, shown)
 
 
 # ---------------------------------------------------------------------- what was found

@@ -7,10 +7,8 @@ The figure is the median over rounds of the ratio of the two times; it goes to b
 from __future__ import annotations
 
 import contextlib
-import datetime
-import json
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autograder import ModeTrace
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-_RESULT = Path(__file__).parent / "results" / "trace_overhead.json"
+from autograder import ModeTrace
+from bench import _record
+
 _AIM = 1.3
 
 
@@ -65,9 +65,9 @@ def many_modules() -> nn.Sequential:
 
 
 _LOOPS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
-    "small CNN": (SmallCNN, (64, 1, 28, 28), 12),
-    "small transformer": (SmallTransformer, (64, 32, 16), 12),
-    "200 modules": (many_modules, (64, 32), 12),
+    "small CNN": (SmallCNN, (64, 1, 28, 28), 6),
+    "small transformer": (SmallTransformer, (64, 32, 16), 6),
+    "200 modules": (many_modules, (64, 32), 6),
 }
 
 
@@ -105,22 +105,14 @@ def measure(make: Callable[[], nn.Module], shape: tuple[int, ...], steps: int, r
 
 
 @click.command()
-@click.option("--rounds", default=31, show_default=True, help="How often each loop runs, traced and untraced.")
-@click.option("--threads", default=2, show_default=True, help="Threads torch may use.")
+@click.option("--rounds", default=21, show_default=True, help="How often each loop runs, traced and untraced.")
+@click.option("--threads", default=1, show_default=True, help="Threads torch may use.")
 def main(rounds: int, threads: int) -> None:
     """Measure the overhead of ModeTrace and write it down."""
     torch.set_num_threads(threads)
     rows = {name: measure(make, shape, steps, rounds) for name, (make, shape, steps) in _LOOPS.items()}
-    result = {
-        "command": f"python bench/trace_overhead.py --rounds {rounds} --threads {threads}",
-        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "aim": _AIM,
-        "loops": rows,
-    }
-    _RESULT.parent.mkdir(exist_ok=True)
-    _RESULT.write_text(json.dumps(result, indent=2) + "\n")
     told = ", ".join(f"{name} {row['ratio']:.2f}" for name, row in rows.items())
+    _record.write("trace_overhead", rounds=rounds, threads=threads, aim=_AIM, loops=rows)
     click.echo(f"trace overhead (traced / untraced): {told}; aim for the small CNN: {_AIM}")
 
 

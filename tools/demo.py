@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COURSE = ROOT / "_build" / "demo"
 BOOK = ROOT / "_build" / "html" / "index.html"
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
 class DemoFailed(Exception):
@@ -134,13 +134,13 @@ def grade_table(
 ) -> Table:
     """The scores of one problem set, a row per submission."""
     table = Table(title=title, title_justify="left", show_footer=True)
-    table.add_column("submission", footer="of")
+    table.add_column("submission", footer="of", no_wrap=True)
     for exercise, most in points.items():
-        table.add_column(exercise.rpartition(".")[2], justify="right", footer=f"{most:g}")
-    table.add_column("total", justify="right", footer=f"{sum(points.values()):g}")
+        table.add_column(exercise.rpartition(".")[2], justify="right", footer=f"{most:g}", overflow="fold")
+    table.add_column("total", justify="right", no_wrap=True, footer=f"{sum(points.values()):g}")
     for sample in samples:
         row = [scores.get((sample.student, exercise), 0.0) for exercise in points]
-        table.add_row(sample.student, *(f"{score:g}" for score in row), f"{sum(row):g}")
+        table.add_row(sample.student, *(f"{round(score, 2):g}" for score in row), f"{round(sum(row), 2):g}")
     return table
 
 

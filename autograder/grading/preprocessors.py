@@ -13,6 +13,7 @@ from nbgrader import utils
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+from ..specs import REGISTRY, misconception
 from .verdict import REPORT_MIME, Verdict, exercise_of, read_error, read_verdict, solution_cell_of
 
 _VERDICTS = "two-switches-verdicts"  # where nbconvert's resources carry them from one preprocessor to the next
@@ -84,7 +85,8 @@ def comment_text(verdict: Verdict) -> str:
     lines = [f"{verdict.points:g} of {verdict.max_points:g} points."]
     lines += [f"- {_escape(' '.join(message.split()))}" for message in verdict.messages]
     if verdict.misconceptions:
-        lines.append(f"\nSee: {', '.join(verdict.misconceptions)}")
+        titles = (misconception(name).title for name in verdict.misconceptions if name in REGISTRY)
+        lines.append(f"\nMisconceptions: {', '.join(titles)}")
     return "\n".join([lines[0], "", *lines[1:]])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
-REPORT_MIME = "application/vnd.two-switches.report+json"
+from ..specs import MIME as REPORT_MIME
 
 
 @dataclass(frozen=True)

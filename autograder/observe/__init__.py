@@ -3,7 +3,6 @@
 from ._events import Event
 from ._layers import BATCHNORM_FAMILY, DROPOUT_FAMILY, hears_mode, is_live
 from ._rules import TraceFinding
-from ._timeline import timeline_html
 from ._trace import ModeTrace
 
 __all__ = [
@@ -14,5 +13,4 @@ __all__ = [
     "TraceFinding",
     "hears_mode",
     "is_live",
-    "timeline_html",
 ]

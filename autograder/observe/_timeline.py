@@ -9,24 +9,26 @@ Equal units that follow each other (forward, backward, step) are drawn once, wit
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import figures
-from ._events import Event
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ._events import Event
     from ._rules import TraceFinding
 
 #: Columns side by side; a longer timeline goes on below, like music, and after some rows its middle is left out.
-_PER_ROW = 16
+_PER_ROW = 12
 _MOST_ROWS = 4
 #: The longest unit looked for when equal units are drawn once.
 _LONGEST_UNIT = 32
+#: A repeat inside a repeated unit is drawn in full if that takes no more columns than this.
+_INNER_GROWTH = 3
 _MOST_LANES = 4
 _MOST_FINDINGS = 6
 _OTHERS = "other models"
@@ -200,17 +202,34 @@ def _fit(nodes: list[_Node]) -> list[_Node]:
     while True:
         room = _PER_ROW - sum(_width(n) for n in nodes)
         growth: dict[tuple[str, ...], int] = {}
-        for node in nodes:
-            if isinstance(node, _Repeat):
-                growth[_sort(node)] = growth.get(_sort(node), 0) + _width(node) * (node.count - 1)
+        for node, depth in _repeats(nodes):
+            extra = _width(node) * (node.count - 1)
+            if not depth or extra <= _INNER_GROWTH:
+                growth[_sort(node)] = growth.get(_sort(node), 0) + extra
         fitting = [(extra, sort) for sort, extra in growth.items() if extra <= room]
         if not fitting:
             return nodes
         _, chosen = max(fitting)  # all of a sort or none: the same loop should look the same in every epoch
-        nodes = [
-            part for n in nodes
-            for part in (list(n.unit) * n.count if isinstance(n, _Repeat) and _sort(n) == chosen else [n])
-        ]  # fmt: skip
+        nodes = _unfold(nodes, chosen)
+
+
+def _repeats(nodes: Iterable[_Node], depth: int = 0) -> Iterator[tuple[_Repeat, int]]:
+    for node in nodes:
+        if isinstance(node, _Repeat):
+            yield node, depth
+            yield from _repeats(node.unit, depth + 1)
+
+
+def _unfold(nodes: Iterable[_Node], chosen: tuple[str, ...]) -> list[_Node]:
+    unfolded: list[_Node] = []
+    for node in nodes:
+        if isinstance(node, _Column):
+            unfolded.append(node)
+        elif _sort(node) == chosen:
+            unfolded += node.unit * node.count
+        else:
+            unfolded.append(_Repeat(tuple(_unfold(node.unit, chosen)), node.count))
+    return unfolded
 
 
 def _sort(node: _Repeat) -> tuple[str, ...]:
@@ -223,6 +242,8 @@ def _leaves(nodes: Iterable[_Node]) -> Iterator[_Column]:
             yield node
         else:
             yield from _leaves(node.unit)
+
+
 # ---------------------------------------------------------------------- columns and spans
 
 
@@ -419,9 +440,7 @@ class _Picture:
                     ax.plot(x[c], y - _MOVE / 2, marker=marker, ms=size, color=figures.INK, mew=0)
             y -= _MOVE
 
-    def _switch(
-        self, ax: Axes, x: dict[int, float], y: float, name: str, states: list[str], colour: str
-    ) -> None:
+    def _switch(self, ax: Axes, x: dict[int, float], y: float, name: str, states: list[str], colour: str) -> None:
         """A band per stretch of equal state, with the state's name above it."""
         half = self.column / 2
         self._text(ax, self.left - 0.1, y - _WORD - _BAND / 2, name, ha="right")
@@ -535,9 +554,3 @@ def _alt(nodes: list[_Node], findings: Sequence[TraceFinding]) -> str:
         told = [*told[:7], "and so on"]
     wrong = "; ".join(dict.fromkeys(f.rule for f in findings))
     return f"Timeline. {'; '.join(told)}." + (f" Findings: {wrong}." if wrong else "")
-
-
-def timeline_html(rows: Iterable[Mapping[str, Any]], findings: Sequence[TraceFinding] = ()) -> str:
-    """The timeline of events that are plain data (`Event.as_row`, with or without files), as inline SVG."""
-    fig = draw([Event(**row) for row in rows], findings)
-    return figures.to_html(fig, fig.alt)

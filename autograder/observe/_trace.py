@@ -395,7 +395,9 @@ class ModeTrace:
             if key in roots and roots[key].module is gone:
                 del roots[key]
 
-        root = self._roots[key] = _Root(name, module, forget)
+        taken = {r.name for r in self._roots.values()}
+        names = itertools.chain([name], (f"{name} ({i})" for i in itertools.count(2)))
+        root = self._roots[key] = _Root(next(n for n in names if n not in taken), module, forget)
         return root
 
     def _root_of(self, module: nn.Module, frame: FrameType | None) -> _Root:
@@ -466,9 +468,7 @@ class ModeTrace:
             name = type(module).__name__
             if isinstance(module, DROPOUT_FAMILY) and is_live(module):
                 current.strangers.append(name)
-        event = self._event(
-            "forward", _user_frame(), name, type(module).__name__, module.training, _batch_size(args)
-        )
+        event = self._event("forward", _user_frame(), name, type(module).__name__, module.training, _batch_size(args))
         return _Call(module, event, current)
 
     def _outer_call(self, module: nn.Module, args: Any) -> _Call:
@@ -507,8 +507,10 @@ class ModeTrace:
         ):
             current.exempt = True
         if _is_opaque(module):
-            kind = "TorchScript" if isinstance(module, torch.jit.ScriptModule) else "compiled by torch.compile"
-            self._note(f"{root.name} is {kind}: what happens inside it cannot be observed.")
+            script = isinstance(module, torch.jit.ScriptModule)
+            kind = "TorchScript" if script else "compiled by torch.compile"
+            cause = "" if script else " PyTorch's warning about global hooks has its cause in the trace."
+            self._note(f"{root.name} is {kind}: what happens inside it cannot be observed.{cause}")
         return _Call(module, event, current)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
@@ -529,7 +531,8 @@ class ModeTrace:
                 event.batch_size = _batch_size(rest[0])
             if call.buffers is not None and _moved(call.buffers):
                 event.buffers_moved = current.event.buffers_moved = True
-                if any(n.startswith("running_") for n in module._buffers):  # a cache or a counter may move as it likes
+                names = [n for n, _ in module.named_buffers(recurse=_is_opaque(module))]
+                if any(n.rpartition(".")[2].startswith("running_") for n in names):  # others may move as they like
                     name = current.names.get(id(module), event.module)
                     current.moved.append(name)
                     parameters = [p for p in module._parameters.values() if p is not None]
@@ -558,7 +561,7 @@ class ModeTrace:
     def _pass_ended(self, current: Pass, inputs: Any, output: Any) -> None:
         event = current.event
         outputs = list(_tensors(output))
-        event.detail["graph"] = current.graph = any(t.grad_fn is not None for t in outputs)
+        event.detail["graph"] = current.graph = any(_recorded(t) for t in outputs)
         event.detail["live"] = len(current.live)
         if current.failed:
             event.detail["failed"] = True
@@ -573,7 +576,7 @@ class ModeTrace:
         watch = _Watch(current, self._dropped)
         self._pending.append(weakref.ref(watch))
         for tensor in outputs:
-            if tensor.grad_fn is not None:
+            if _recorded(tensor):
                 tensor.grad_fn.register_prehook(watch)
         self._carry_on(inputs, outputs, watch)
 
@@ -594,20 +597,30 @@ class ModeTrace:
     def _carry_on(self, inputs: Any, outputs: list[torch.Tensor], own: _Watch | None = None) -> None:
         """What is computed from a pass's result comes from that pass; once it is learned from, the pass was used."""
         watches: dict[_Watch, None] = {own: None} if own is not None else {}
-        cut: list[_Watch] = []
+        cut: dict[_Watch, None] = {}
         for tensor in _tensors(inputs):
             entry = self._flows.get(id(tensor))
             if entry is not None and entry[0]() is tensor:
                 watches |= dict.fromkeys(entry[1])
-                if tensor.grad_fn is None:
-                    cut += entry[1]
+                if not _recorded(tensor):
+                    cut |= dict.fromkeys(entry[1])
         if not watches:
             return
         for tensor in outputs:
-            if tensor.grad_fn is not None:
-                for watch in dict.fromkeys(cut):
+            if _recorded(tensor):
+                for watch in cut:
                     tensor.grad_fn.register_prehook(watch.feed)
             self._follow(tensor, tuple(watches)[-_MOST_SOURCES:])
+
+    def _comes_from_a_pass(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """A quick look: most calls outside of modules are an optimizer's, and there are thousands of them."""
+        flows = self._flows
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if id(value) in flows:
+                return True
+            if isinstance(value, (list, tuple)) and any(id(t) in flows for t in _tensors(value)):
+                return True
+        return False
 
     def _follow(self, tensor: torch.Tensor, watches: tuple[_Watch, ...]) -> None:
         key, flows = id(tensor), self._flows
@@ -656,17 +669,14 @@ class ModeTrace:
         if handler is not None and os.getpid() == self._pid:
             return handler(self, func, args, kwargs)
         out = func(*args, **kwargs)
-        if isinstance(out, torch.Tensor):
-            if out.grad_fn is not None and getattr(func, "__name__", "") != "__get__":
-                self._note_graph()
-            if self._flows and not self._local.stack:
-                with torch._C.DisableTorchFunction():
-                    self._carry_on((args, kwargs), [out])
-        elif self._flows and not self._local.stack:
+        whole = isinstance(out, torch.Tensor)
+        if whole and _recorded(out) and getattr(func, "__name__", "") != "__get__":
+            self._note_graph()
+        if self._flows and not self._local.stack and self._comes_from_a_pass(args, kwargs):
             with torch._C.DisableTorchFunction():
                 if func is torch.Tensor.__setitem__:
-                    self._carry_on(args[1:], [args[0]])
-                elif isinstance(out, (tuple, list)):
+                    self._carry_on(args, [args[0]])
+                elif whole or isinstance(out, (tuple, list)):
                     self._carry_on((args, kwargs), list(_tensors(out)))
         return out
 
@@ -718,11 +728,11 @@ class ModeTrace:
             if caller is not None:
                 registered = id(caller.module) in caller.current.names
                 self._rules.functional(event, caller.current, caller.module, registered)
-            outputs = list(_tensors(out))
-            if any(t.grad_fn is not None for t in outputs):
+            first = out if isinstance(out, torch.Tensor) else next(_tensors(out), None)
+            if first is not None and _recorded(first):
                 self._note_graph()
             if self._flows and not stack:
-                self._carry_on((args, kwargs), outputs)
+                self._carry_on((args, kwargs), list(_tensors(out)))
         return out
 
     def _backward(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -750,7 +760,7 @@ class ModeTrace:
                 if self._local.stack:
                     self._local.stack[-1].drew = True
             if isinstance(out, torch.Tensor):
-                if out.grad_fn is not None:
+                if _recorded(out):
                     self._note_graph()
                 if self._flows and not self._local.stack:
                     self._carry_on((args, kwargs), [out])
@@ -895,12 +905,8 @@ def _is_opaque(module: nn.Module) -> bool:
 
 
 def _may_look() -> bool:
-    """Whether tensors may be compared here without a trace, a transform or a dispatch mode of others seeing it."""
-    return (
-        torch._C._get_tracing_state() is None
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._len_torch_dispatch_stack() == 0
-    )
+    """Whether tensors may be compared here without a transform or a dispatch mode of others seeing it."""
+    return torch._C._functorch.peek_interpreter_stack() is None and torch._C._len_torch_dispatch_stack() == 0
 
 
 def _mode_word(flags: dict[str, bool]) -> str:
@@ -929,7 +935,8 @@ def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
 
 
 def _batch_size(args: Any) -> int | None:
-    first = next(_tensors(args), None)
+    direct = args[0] if type(args) is tuple and args else None
+    first = direct if isinstance(direct, torch.Tensor) else next(_tensors(args), None)
     if first is None or first.dim() == 0:
         return None
     size = first.shape[0]
@@ -960,8 +967,10 @@ def _moved(copies: list[tuple[torch.Tensor, Any]]) -> bool:
         if isinstance(old, int):
             if buffer._version != old:
                 return True
-        elif not torch.equal(buffer, old) and not torch.allclose(buffer, old, rtol=0.0, atol=0.0, equal_nan=True):
-            return True
+        elif not torch.equal(buffer, old):
+            nan = buffer.isnan()
+            if not bool(nan.any()) or not torch.equal(nan, old.isnan()) or not torch.equal(buffer[~nan], old[~nan]):
+                return True
     return False
 
 
@@ -1007,6 +1016,14 @@ def _attention_arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         "dropout_p": _plain(_argument(args, kwargs, 4, "dropout_p", 0.0)),
         "is_causal": _plain(_argument(args, kwargs, 5, "is_causal", False)),
     }
+
+
+def _recorded(tensor: torch.Tensor) -> bool:
+    """Whether a graph stands behind ``tensor``.  A view made under no_grad raises here once it was changed in place."""
+    try:
+        return tensor.grad_fn is not None
+    except RuntimeError:
+        return False
 
 
 def _plain(value: Any) -> Any:

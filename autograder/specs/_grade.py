@@ -95,7 +95,8 @@ def collect(exercise: Exercise, candidate: Any, seed: int) -> bytes:
     cases: dict[str, Any] = {}
     with own_surroundings():
         for case in exercise.cases(seed):
-            cases[case.name] = {"call": {"ended": "skipped"}} if probe.exhausted else exercise.probe(case, candidate, probe)
+            skipped = {"call": {"ended": "skipped"}}
+            cases[case.name] = skipped if probe.exhausted else exercise.probe(case, candidate, probe)
     return _evidence.pack({"cases": cases})
 
 

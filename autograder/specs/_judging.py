@@ -12,6 +12,11 @@ from ._exercise import Verdict
 Record = Mapping[str, Any]
 
 
+def blame(verdict: Verdict, check: str, mistake: str, *, expected: str, seen: str) -> None:
+    """Fail a check; where no misconception is recognised, the likely cause is left out."""
+    verdict.fail(check, mistake, expected=expected, seen=seen, cause="" if mistake == "wrong-result" else None)
+
+
 # ---------------------------------------------------------------------- what the trace says
 
 

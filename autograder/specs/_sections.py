@@ -61,3 +61,12 @@ LAYER_THAT_ASKS = Section(4, _CH4, "layer-that-asks", "A layer that asks the wro
 PLAIN_ATTRIBUTES = Section(4, _CH4, "plain-attributes", "State that a module does not know")
 REPEATABLE_RUNS = Section(4, _CH4, "repeatable-runs", "A run that repeats itself")
 BEST_WEIGHTS = Section(4, _CH4, "best-weights", "Keeping the best weights")
+
+_CH5 = "05-transfer"
+
+WHAT_LEARNS = Section(5, _CH5, "what-learns", "What would learn")
+FROZEN_YET_MOVING = Section(5, _CH5, "frozen-yet-moving", "Frozen, and yet it moves")
+LASTING_FREEZE = Section(5, _CH5, "lasting-freeze", "A freeze that lasts")
+DO_FROZEN_WEIGHTS_MOVE = Section(5, _CH5, "do-frozen-weights-move", "Do frozen weights move?")
+FROZEN_FEATURES = Section(5, _CH5, "frozen-features", "A new head on frozen features")
+UNFREEZING = Section(5, _CH5, "unfreezing", "Waking a part again")

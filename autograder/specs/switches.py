@@ -208,11 +208,11 @@ class LiveModules(Exercise):
         Check("own flag", "Each layer's own flag decides, at every depth", 1, sections.WHO_LISTENS),
         Check("names", "A sorted list of qualified names, and the model is left as it was", 1, sections.FOUR_PLACES),
     )
-    case_names = ("all", "mixed", "asleep root", "shared", "single", "none")
+    case_names = ("all", "mixed", "asleep root", "shared", "single dropout", "single norm", "none")
 
     def _model(self, case: Case) -> nn.Module:
-        if case.name == "single":
-            return nn.BatchNorm1d(3) if case.seed % 2 else nn.Dropout(0.5)
+        if case.name.startswith("single"):
+            return nn.BatchNorm1d(3) if case.name == "single norm" else nn.Dropout(0.5)
         if case.name == "none":
             return nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU(), nn.LayerNorm(2))).train()
         model = build(lambda: _zoo(case.name == "shared"), case.seed).train()
@@ -333,7 +333,7 @@ class LiveModules(Exercise):
                     seen="it appears under another name or twice",
                     cause="",
                 )
-            if name == "single":
+            if name.startswith("single"):
                 verdict.require(
                     "names",
                     got == right,

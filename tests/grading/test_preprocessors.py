@@ -8,6 +8,7 @@ from nbgrader.utils import determine_grade
 
 from autograder.grading.preprocessors import BelieveReports, comment_text
 from autograder.grading.verdict import REPORT_MIME, Verdict, read_verdict
+from autograder.specs import misconception
 
 EXERCISE = "evaluation.evaluate"
 
@@ -79,7 +80,7 @@ def test_a_comment_keeps_what_looks_like_html() -> None:
     text = comment_text(Verdict(1.0, 5.0, (finding,)))
     assert text.startswith("1 of 5 points.\n")
     assert "- Seen: &lt;class 'int'&gt;, wanted `list[<str>]`." in text
-    assert text.endswith("See: wrong-result")
+    assert text.endswith(f"Misconceptions: {misconception('wrong-result').title}")
 
 
 def test_a_passed_exercise_gets_no_comment() -> None:

@@ -147,6 +147,16 @@ def never_clears_gradients() -> None:
         optimizer.step()
 
 
+def never_clears_accumulated_gradients() -> None:
+    model = net()
+    optimizer = sgd(model)
+    x, y = data()
+    for _ in range(3):
+        for _ in range(2):
+            F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
 def freezes_parameters_only() -> None:
     backbone, head = net(), nn.Linear(3, 3)
     backbone.requires_grad_(False)
@@ -172,6 +182,7 @@ def freezes_parameters_only() -> None:
         (lambda: predict(_Functional(False, "batch_norm")), ["batch-stats-in-eval"]),
         (validates_and_stays_in_eval, ["train-never-called"]),
         (never_clears_gradients, ["zero-grad-missing"]),
+        (never_clears_accumulated_gradients, ["zero-grad-missing"]),
         (freezes_parameters_only, ["bn-drifts-when-frozen"]),
     ],
 )
@@ -324,6 +335,15 @@ def cached_features() -> None:
         optimizer.zero_grad()
         head(features[i * 16 : (i + 1) * 16]).sum().backward()
         optimizer.step()
+
+
+def collected_features() -> None:
+    backbone, head = net(norm=False), nn.Linear(3, 3)
+    features = torch.empty(48, 3)
+    with torch.no_grad():
+        for i in range(0, 48, 16):
+            features[i : i + 16] = backbone(data()[0])
+    head(features).sum().backward()
 
 
 def adversarial_input() -> None:
@@ -488,7 +508,8 @@ def test_an_exception_between_forward_and_backward() -> None:
     [
         evaluates_and_gives_modes_back, mc_dropout_by_waking_dropouts, mc_dropout_by_putting_norms_to_sleep,
         recalibration, swa_recalibration, mean_teacher, mean_teacher_through_data, pseudo_labels,
-        gan_with_a_frozen_discriminator, gan_with_concatenated_batches, cached_features, adversarial_input, saliency,
+        gan_with_a_frozen_discriminator, gan_with_concatenated_batches, cached_features, collected_features,
+        adversarial_input, saliency,
         frozen_norms_while_fine_tuning, frozen_backbone_kept_asleep, clears_after_the_step, lbfgs,
         shapes_from_a_dry_run, checkpointed, softmax_for_the_accuracy, a_distribution_as_output, nothing_as_output,
         lambda: predict(_Functional(True)), lambda: predict(_Functional(True, "attention")),

@@ -125,7 +125,7 @@ def live_modules(model):
     family = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
     return sorted(name for name, m in model.named_modules() if m.training and isinstance(m, family))
 
-# %% wrong | wrong-result | 2 points | forgets BatchNorm
+# %% wrong | wrong-result | 1 point | forgets BatchNorm
 def live_modules(model):
     return sorted(n for n, m in model.named_modules() if m.training and isinstance(m, nn.modules.dropout._DropoutNd))
 
@@ -172,14 +172,14 @@ def live_modules(model):
     family = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
     return sorted(name for name, m in model.named_modules() if name and m.training and isinstance(m, family))
 
-# %% wrong | wrong-result | 1 point | last part of the name only
+# %% wrong | wrong-result | 0 points | last part of the name only
 def live_modules(model):
     family = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
     return sorted(
         name.split(".")[-1] for name, m in model.named_modules() if m.training and isinstance(m, family)
     )
 
-# %% wrong | wrong-result | 1 point | modules instead of names
+# %% wrong | wrong-result | 0 points | modules instead of names
 def live_modules(model):
     family = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
     return [m for _, m in sorted(model.named_modules(), key=lambda p: p[0]) if m.training and isinstance(m, family)]
