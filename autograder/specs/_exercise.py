@@ -264,6 +264,7 @@ _ERRORS: tuple[tuple[str, str], ...] = (
     ("One of the differentiated Tensors does not require grad", "grad-disabled-in-training"),
     ("Expected more than 1 value per channel when training", "eval-never-called"),
     ("Can't call numpy() on Tensor that requires grad", "graph-built"),
+    ("a leaf Variable that requires grad is being used in an in-place operation", "graph-built"),
 )
 
 

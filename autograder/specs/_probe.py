@@ -139,7 +139,7 @@ class _Snapshot:
                 key = f"{m}.{n}"
                 self.identity[key] = id(p)
                 self.params[key] = _copy(p)
-                self.grads[key] = None if p.grad is None else _copy(p.grad)
+                self.grads[key] = None if not p.is_leaf or p.grad is None else _copy(p.grad)
                 self.wants[key] = p.requires_grad
             for n, b in model.named_buffers():
                 self.buffers[f"{m}.{n}"] = _copy(b)

@@ -54,7 +54,7 @@ GRADIENTS_IN_EVAL = Section(3, _CH3, "gradients-in-eval", "Gradients in evaluati
 _CH4 = "04-gradient-mode"
 
 TWO_PHASES = Section(4, _CH4, "two-phases", "One loop, two phases")
-GIVING_BACK = Section(4, _CH4, "giving-back", "A block that gives the switch back")
+GIVING_BACK = Section(4, _CH4, "giving-back", "Giving the switch back")
 DECORATORS = Section(4, _CH4, "decorators", "Decorators switch at the call")
 GENERATORS = Section(4, _CH4, "generators", "Generators that hold a switch open")
 LAYER_THAT_ASKS = Section(4, _CH4, "layer-that-asks", "A layer that asks the wrong switch")
