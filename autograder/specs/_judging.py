@@ -87,7 +87,7 @@ def judge_modes(
         verdict.fail(
             check,
             "restore-skipped-on-exception",
-            expected="every submodule's mode is as it was, also when an exception passes through",
+            expected="every submodule's mode is as it was, also after an exception",
             seen="after an exception inside the model, " + _strayed(lost),
         )
 

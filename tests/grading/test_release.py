@@ -103,7 +103,7 @@ def test_each_exercise_of_the_specs_has_its_cells(path: Path) -> None:
         assert cell.metadata.nbgrader["locked"]
         assert solution_cell_of(cell.metadata.nbgrader["grade_id"]) in solution_cells
         stars = "★" * spec.stars
-        assert f"{stars} · {spec.minutes} minutes · {spec.points:g} points" in text
+        assert f"{stars} · {spec.minutes} minutes · {spec.points:g} point" in text
         assert f"| `{name}` | {stars} | {spec.minutes} | {spec.points:g} |" in text
 
 
