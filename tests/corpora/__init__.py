@@ -126,6 +126,8 @@ def _parse_header(line: str) -> tuple[bool, str | None, float | None, str]:
         if match:
             points = float(match[1])
             del fields[0]
-    if len(fields) != 1 or not fields[0]:
-        raise ValueError(f"{len(fields)} fields where the title alone should be" if fields else "no title")
+    if not any(fields):
+        raise ValueError("no title")
+    if len(fields) != 1:
+        raise ValueError(f"{len(fields)} fields where the title alone should be")
     return verdict == "right", misconception, points, fields[0]

@@ -1,0 +1,82 @@
+"""Modules that learners write: making one, switching it, and finding out what it listens to.
+
+``make``, ``other_switch`` and ``returns_itself`` run the learner's code, for probes; the others read records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from ._limit import attempt
+from ._probe import Probe
+
+Record = Mapping[str, Any]
+
+_SECONDS = 1.0
+
+
+def make(probe: Probe, candidate: Any, *args: Any) -> tuple[nn.Module | None, dict[str, Any]]:
+    """Let the candidate make a module: the module (None if it is none) and the record of the call."""
+    kept: list[Any] = []
+
+    def take(value: Any) -> dict[str, Any]:
+        kept.append(value)
+        return {"type": f"a {type(value).__name__[:40]}", "module": isinstance(value, nn.Module)}
+
+    record = probe.call(candidate, *args, take=take, rows=False)
+    return (kept[0] if kept and isinstance(kept[0], nn.Module) else None), record
+
+
+def other_switch(module: nn.Module, x: torch.Tensor, quiet: Callable[[Any, Any], bool]) -> str | None:
+    """What, besides the mode, quietens a module in evaluation mode: gradients off, or a flag of the learner's own.
+
+    ``quiet`` says of a call's result and its input whether they are those of a module in evaluation mode.
+    """
+
+    def silent(**kwargs: Any) -> bool:
+        # an error under a flipped flag is no evidence
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(grad):
+            return bool(attempt(lambda: quiet(module(x.clone(), **kwargs), x), _SECONDS)[0])
+
+    grad = False
+    if silent():
+        return "grad-mode-as-mode-flag"
+    grad = True
+    with contextlib.suppress(TypeError, ValueError):
+        for name, parameter in inspect.signature(module.forward).parameters.items():
+            if type(parameter.default) is bool and silent(**{name: not parameter.default}):
+                return "own-training-flag"
+    for owner in module.modules():
+        for name, value in list(vars(owner).items()):
+            if type(value) is bool and name != "training":
+                vars(owner)[name] = not value
+                found = silent()
+                vars(owner)[name] = value
+                if found:
+                    return "own-training-flag"
+    return None
+
+
+def returns_itself(probe: Probe, layer: nn.Module) -> bool:
+    kept: list[bool] = []
+    record = probe.call(
+        lambda: (layer.train(False), layer.eval(), layer.train()),
+        take=lambda values: kept.extend(v is layer for v in values), rows=False,
+    )
+    return record["ended"] != "returned" or all(kept)
+
+
+def switching_raised(record: Record) -> bool:
+    return record["ended"] == "raised" and re.search(r"\b(train|eval)\(\)", record["text"]) is not None
+
+
+def awake(record: Record) -> bool:
+    """Whether some submodule's own flag says training after the call."""
+    return any(flag for subs in record["modes_after"].values() for flag in subs.values())
