@@ -41,9 +41,11 @@ def gradings(job: tuple[str, int, int]) -> dict[str, Any]:
 @click.command(help=__doc__)
 @click.option("--seeds", default=20, show_default=True, help="Seeds per candidate.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
-@click.option("--only", default="", help="Ids that start with this.")
+@click.option("--only", default="", help="Topics, with commas between them.")
 def main(seeds: int, jobs: int, only: str) -> None:
-    work = [(e.id, i, seeds) for e in exercises() if e.id.startswith(only) for i in range(len(load(e.id)))]
+    topics = only.split(",") if only else None
+    chosen = [e.id for e in exercises() if topics is None or e.id.partition(".")[0] in topics]
+    work = [(exercise, index, seeds) for exercise in chosen for index in range(len(load(exercise)))]
     rows = []
     with ProcessPoolExecutor(jobs) as pool, click.progressbar(length=len(work), label="candidates") as bar:
         for row in pool.map(gradings, work):
@@ -66,8 +68,7 @@ def main(seeds: int, jobs: int, only: str) -> None:
         print(f"{exercise:34}" + "".join(f"{counts[c]:16}" for c in columns))
         total.update(counts)
     print(f"{'gradings':34}" + "".join(f"{total[c]:16}" for c in columns))
-    if not only:
-        _record.write("corpora", seeds=seeds, total=dict(total), candidates=rows)
+    _record.write("corpora", seeds=seeds, topics=only or "all", total=dict(total), candidates=rows)
 
 
 if __name__ == "__main__":
