@@ -41,7 +41,7 @@ test: env ## everything that is tested
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS)
 
 book: env ## build the book into _build/html
-	jupyter-book build book --config _config.yml --path-output . -W -n --keep-going
+	jupyter-book build book --config _config.yml --path-output . --all -W -n --keep-going
 
 release: env ## generate exercises/ from solutions/
 	@for set in $(PROBLEM_SETS); do nbgrader generate_assignment $$set --force --log-level=ERROR; \

@@ -30,9 +30,10 @@ class Built:
 
 
 def build() -> Built:
-    command = [sys.executable, "-m", "jupyter_book.cli.main", *BUILD]
+    command = [str(Path(sys.executable).with_name("jupyter-book")), *BUILD]
     environment = {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "2"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout, "jupyter-book said nothing: it did not run"
     return Built(done.returncode, done.stdout + done.stderr, ROOT / "_build" / "html")
 
 
