@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import grading_page
+import misconception_pages
 import nbformat
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -31,6 +33,21 @@ def executed_with() -> str:
     for source in sources:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def write_pages(app: Sphinx, config: Config) -> None:
+    """Write the pages that are made from data: Sphinx reads them like any other, and git ignores them."""
+    results = ROOT / "bench" / "results"
+    texts = {**misconception_pages.pages(results), "grading.md": grading_page.page(results)}
+    for path in (BOOK / misconception_pages.FOLDER).glob("*.md"):
+        if path.relative_to(BOOK).as_posix() not in texts:
+            path.unlink()
+    for name, text in texts.items():
+        path = BOOK / name
+        path.parent.mkdir(exist_ok=True)
+        # an untouched file is an unchanged page
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -103,5 +120,6 @@ def _plain(text: str, glued: dict[str, Any]) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("config-inited", configure, priority=1)
+    app.connect("config-inited", write_pages, priority=1)  # before the table of contents is read
     app.connect("html-page-context", offer_notebook, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

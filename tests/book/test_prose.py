@@ -28,6 +28,12 @@ LABELS = {
         "quiet-validation": "Validation that changes training",
         "gradients-in-eval": "Gradients in evaluation mode",
     },
+    "06-clinic": {
+        "clinic": "Clinic",
+        "examining-a-program": "Examining a program",
+        "checklist": "A checklist for one page",
+        "twelve-programs": "Twelve programs",
+    },
 }
 
 SWITCHES = {
