@@ -30,6 +30,7 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt | sed '/already satisfied/d'
 	$(PIP) --no-deps --no-build-isolation --editable . | sed '/already satisfied/d'
+	$(VENV)/bin/jupyter kernelspec install --sys-prefix --name two-switches autograder/kernel/kernelspec 2>/dev/null
 	@rm $(VENV)/.installing && touch $@
 
 demo: book ## book, released problem sets, a graded sample class, a summary

@@ -199,5 +199,61 @@ def _relative(path: str, folder: Path) -> str:
     return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
 
 
+# ---------------------------------------------------------------------- grade
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", "students", multiple=True, metavar="NAME", help="Grade this learner only; may be repeated.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: as many as there are processors."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of this Dask scheduler, as tcp://HOST:8786.")
+@click.option("--force", is_flag=True, help="Grade again what has been graded.")
+@click.option("--db", metavar="URL", help="The gradebook, as sqlite:///PATH or postgresql+psycopg://HOST/NAME.")
+@click.option(
+    "--sandbox",
+    type=click.Choice(["full", "reduced"]),
+    help="How the learners' code is shut in. Default: what nbgrader_config.py says.",
+)
+@click.option("--unsafe", is_flag=True, help="Let the learners' code run with your own rights.")
+@click.option(
+    "--course", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
+    help="The course folder, with nbgrader_config.py. Default: the current one.",
+)  # fmt: skip
+def grade(
+    problem_set: str,
+    students: tuple[str, ...],
+    jobs: int | None,
+    scheduler: str | None,
+    force: bool,
+    db: str | None,
+    sandbox: str | None,
+    unsafe: bool,
+    course: Path,
+) -> None:
+    """Grade what has been handed in for PROBLEM_SET and write it into the gradebook.
+
+    The result is that of `nbgrader autograde`. What has been graded before is left alone, so a run that was interrupted
+    is finished by the same command. The exit status is 0 if everything could be graded, 1 if something could not.
+    """
+    if unsafe and sandbox:
+        raise _Refusal("--unsafe is no sandbox at all: leave out --sandbox, or leave out --unsafe.")
+    if scheduler and jobs:
+        raise _Refusal("--jobs counts processes here, and --scheduler has workers of its own: leave one of them out.")
+    try:
+        from autograder.grading import console
+    except ImportError as error:
+        raise _Refusal(f"grading needs {error.name}: pip install 'autograder[instructor]'.") from error
+    try:
+        status = console.grade(
+            course, problem_set, students=students, jobs=jobs, scheduler=scheduler, force=force, database=db,
+            sandbox="none" if unsafe else sandbox,
+        )  # fmt: skip
+    except console.REFUSALS as error:
+        raise _Refusal(str(error)) from error
+    sys.exit(status)
+
+
 if __name__ == "__main__":
     main()

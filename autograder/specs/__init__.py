@@ -1,5 +1,7 @@
 """The exercises: cases, probes, judges, misconceptions.  One module per problem set."""
 
+from . import wire
+from ._evidence import EvidenceError
 from ._grade import ExerciseInfo, UnknownExercise, check, collect, decide, exercises, find, grade
 from ._report import MIME, CheckFailed, Finding, Report
 from .misconceptions import REGISTRY, Misconception, misconception
@@ -8,6 +10,7 @@ __all__ = [
     "MIME",
     "REGISTRY",
     "CheckFailed",
+    "EvidenceError",
     "ExerciseInfo",
     "Finding",
     "Misconception",
@@ -20,4 +23,5 @@ __all__ = [
     "find",
     "grade",
     "misconception",
+    "wire",
 ]
