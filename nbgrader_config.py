@@ -17,6 +17,7 @@ from nbgrader.preprocessors import (
     SaveCells,
 )
 
+from autograder.grading.feedback import FeedbackExporter
 from autograder.grading.preprocessors import BelieveReports, SaveMessages
 from autograder.grading.seed import use_course_seed
 from autograder.grading.stubs import ClearSolutionsToStubs
@@ -65,3 +66,5 @@ c.Execute.startup_timeout = 120
 c.Execute.iopub_timeout = 30
 # Kernels write their own notices into the grader's log, one for each submission: errors are enough.
 c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]
+
+c.GenerateFeedback.exporter_class = FeedbackExporter
