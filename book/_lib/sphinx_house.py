@@ -16,7 +16,7 @@ BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
 
 #: Modules of this folder that chapters import; a downloaded notebook carries them along.
-HELPERS = ("claims", "quiz", "tables")
+HELPERS = ("claims", "explorables", "quiz", "tables")
 
 
 def executed_with() -> str:
@@ -38,7 +38,7 @@ def configure(app: Sphinx, config: Config) -> None:
 
     The cache of executed chapters goes by their code alone; here it also goes by what that code imports.
     """
-    config.html_static_path.append(str(BOOK / "_vendor"))
+    config.html_static_path += [str(BOOK / "_vendor"), str(BOOK / "_explorables")]
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executed_with())
 
 
