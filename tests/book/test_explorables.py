@@ -1,0 +1,110 @@
+"""The explorables: their arithmetic is PyTorch's, and mouse and keyboard move them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from playwright.sync_api import Browser, Page
+from torch import nn
+
+from .conftest import Built
+from .test_browser import CHROMIUM, Visit, browser  # noqa: F401  the fixture
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"),
+]
+
+
+def data(page: Page) -> dict[str, Any]:
+    return json.loads(page.locator(".explorable script[type='application/json']").first.text_content())
+
+
+def said(page: Page) -> str:
+    return page.locator(".explorable-readout").first.text_content()
+
+
+@pytest.fixture
+def visit(request: pytest.FixtureRequest, browser: Browser, built: Built):  # noqa: F811
+    with Visit(browser, built, f"{request.param}.html") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("visit", ["00-two-switches"], indirect=True)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_tiny_network_computes_what_pytorch_computes(visit: Visit, training: bool) -> None:
+    net = data(visit.page)["net"]
+    x = torch.tensor(net["x"], dtype=torch.float64)
+    keep = torch.tensor([[float((n + j) % 3 > 0) for j in range(6)] for n in range(len(x))], dtype=torch.float64)
+    norm = nn.BatchNorm1d(6, eps=net["eps"], momentum=net["momentum"]).double().train(training)
+    norm.running_mean[:] = torch.tensor(net["running_mean"])
+    norm.running_var[:] = torch.tensor(net["running_var"])
+    with torch.no_grad():
+        hidden = norm(F.linear(x, torch.tensor(net["w1"]).double(), torch.tensor(net["b1"]).double()))
+        if training:
+            hidden = hidden * keep / (1 - net["p"])
+        out = hidden @ torch.tensor(net["w2"]).double() + net["b2"]
+    theirs = visit.page.evaluate(
+        "([net, training, kept]) => { const r = TwoSwitches.arithmetic.switches.forward(net, training, kept);"
+        " return { out: r.out, mean: net.running_mean, variance: net.running_var }; }",
+        [net, training, keep.tolist()],
+    )
+    assert theirs["out"] == pytest.approx(out.tolist(), abs=1e-5)
+    assert theirs["mean"] == pytest.approx(norm.running_mean.tolist(), abs=1e-6)
+    assert theirs["variance"] == pytest.approx(norm.running_var.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("visit", ["00-two-switches"], indirect=True)
+def test_switches_answer_to_mouse_and_keyboard(visit: Visit) -> None:
+    page = visit.page
+    box = page.locator(".explorable")
+    before = said(page)
+    box.get_by_role("button", name="forward").click()
+    first = said(page)
+    assert first != before
+    assert "have moved" in first
+    box.get_by_role("radio", name="model.train()").focus()
+    page.keyboard.press("ArrowRight")  # to model.eval()
+    assert "running statistics" in box.locator(".explorable-facts").text_content()
+    outputs = set()
+    for _ in range(3):
+        box.get_by_role("button", name="forward").press("Enter")
+        outputs.add(said(page))
+    assert len(outputs) == 1, "evaluation mode gives one output"
+    assert "have not moved" in outputs.pop()
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("visit", ["03-evaluation"], indirect=True)
+def test_the_loop_that_has_every_line_is_the_only_right_one(visit: Visit) -> None:
+    page = visit.page
+    box = page.locator(".explorable")
+    findings = box.locator(".explorable-findings li")
+    assert findings.count() >= 2
+    for checkbox in box.get_by_role("checkbox").all():
+        checkbox.focus()
+        page.keyboard.press("Space")
+    box.get_by_text("every module's own mode back").click()
+    assert findings.all_text_contents() == ["Nothing wrong: this loop may be used."]
+    assert "torch.no_grad()" in box.locator(".explorable-code").text_content()
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("visit", ["00-two-switches", "03-evaluation"], indirect=True)
+def test_the_picture_gives_way_to_the_explorable(visit: Visit) -> None:
+    for box in visit.page.locator(".explorable").all():
+        assert box.locator(".explorable-still").is_hidden()
+        assert box.locator(".explorable-stage svg").get_attribute("aria-label")
+
+
+def test_without_scripts_the_picture_stands(browser: Browser, built: Built) -> None:  # noqa: F811
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto((built.html / "00-two-switches.html").as_uri())
+    assert page.locator(".explorable-still svg").is_visible()
+    context.close()
