@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from autograder.observe import figures
 from IPython.display import HTML
+
+from autograder.observe import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
