@@ -95,7 +95,27 @@ def test_the_loop_that_has_every_line_is_the_only_right_one(visit: Visit) -> Non
     assert not visit.complaints
 
 
-@pytest.mark.parametrize("visit", ["00-two-switches", "03-evaluation"], indirect=True)
+@pytest.mark.parametrize("visit", ["04-gradient-mode"], indirect=True)
+def test_stepping_shows_the_line_and_the_switch(visit: Visit) -> None:
+    page = visit.page
+    box = page.locator(".explorable")
+    programs = data(page)["programs"]
+    for number, program in enumerate(programs):
+        box.get_by_role("combobox").select_option(str(number))
+        for step in program["steps"]:
+            now = box.locator(".explorable-now")
+            assert now.count() == (1 if step["line"] else 0)
+            if step["line"]:
+                assert now.text_content().partition("#")[0].strip() == step["text"]
+            assert f"gradient recording is {'on' if step['recording'] else 'off'}" in said(page)
+            box.get_by_role("button", name="step").press("Enter")
+    box.get_by_role("button", name="back").click()
+    box.get_by_role("slider").press("Home")
+    assert "1 of" in box.locator("output").text_content()
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("visit", ["00-two-switches", "03-evaluation", "04-gradient-mode"], indirect=True)
 def test_the_picture_gives_way_to_the_explorable(visit: Visit) -> None:
     for box in visit.page.locator(".explorable").all():
         assert box.locator(".explorable-still").is_hidden()

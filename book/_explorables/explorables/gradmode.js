@@ -4,9 +4,10 @@
 (() => {
   const { button, drawing, element, readout, register, scale, slider, text } = TwoSwitches;
 
-  /** Where the curve of the gradient switch is after `count` steps: [[step, on], …] of one thread. */
+  /** The first `count` steps of one thread as [step, recording] pairs. */
   const curve = (steps, thread, count) =>
-    steps.slice(0, count).map((step, i) => [i, step]).filter(([, step]) => step.thread === thread).map(([i, step]) => [i, step.on]);
+    steps.slice(0, count).map((step, i) => [i, step]).filter(([, step]) => step.thread === thread)
+      .map(([i, step]) => [i, step.recording]);
 
   register("gradmode", { curve }, (stage, data) => {
     const { colors, programs } = data;
@@ -34,7 +35,7 @@
     function rebuild() {
       where = slider("step", [1, program.steps.length, 1], at, (v) => `${v} of ${program.steps.length}`, (v) => { at = v; render(); });
       moves.replaceChildren(button("back", () => go(at - 1)), button("step", () => go(at + 1)), where);
-      code.replaceChildren(...program.lines.map((line) => element("li", {}, element("code", {}, line || " "))));
+      code.replaceChildren(...program.source.map((line) => element("li", {}, element("code", {}, line || " "))));
       render();
     }
 
@@ -63,12 +64,13 @@
           points.push([across(i + 1), y(on)]);
         });
         if (points.length) draw.polyline(points).fill("none").stroke(styles[n % styles.length]);
-        if (threads.length > 1) text(draw, n ? `- - ${thread}` : `— ${thread}`, 60 + n * 150, 118, { size: 12 });
+        if (threads.length > 1) text(draw, n ? "- - the second thread" : "— the first thread", 60 + n * 220, 118, { size: 12 });
       });
       draw.line(across(at), 18, across(at), 96).stroke({ color: "currentColor", width: 1, dasharray: "2 3" });
-      draw.describe(`Gradient recording is ${step.on ? "on" : "off"} before line ${step.line} runs.`);
-      said.textContent = `${step.thread === threads[0] ? "" : `In the ${step.thread}: `}` +
-        `before line ${step.line} runs, gradient recording is ${step.on ? "on" : "off"}.`;
+      const place = step.line ? `before line ${step.line} runs` : "at the end";
+      draw.describe(`Gradient recording is ${step.recording ? "on" : "off"} ${place}.`);
+      said.textContent = `${step.thread ? "In the second thread, " : ""}${place}, gradient recording is ${step.recording ? "on" : "off"}.`
+        .replace(/^./, (first) => first.toUpperCase());
     }
     rebuild();
   });
