@@ -80,6 +80,37 @@ def test_switches_answer_to_mouse_and_keyboard(visit: Visit) -> None:
     assert not visit.complaints
 
 
+@pytest.mark.parametrize("visit", ["01-dropout"], indirect=True)
+def test_the_dropout_of_the_page_is_pytorchs(visit: Visit) -> None:
+    reference = data(visit.page)["reference"]
+    for case in reference["training"]:
+        kept = [float(value != 0) for value in case["output"]]
+        ours = "([x, kept, p]) => TwoSwitches.arithmetic.dropout.dropout(x, kept, p, true)"
+        assert visit.page.evaluate(ours, [reference["input"], kept, case["p"]]) == pytest.approx(case["output"], rel=1e-5)
+        theory = visit.page.evaluate("p => TwoSwitches.arithmetic.dropout.theory(p, true)", case["p"])
+        # 200,000 draws: eight standard errors of the mean; the variance of the variance is largest at p = 0.9
+        assert theory["mean"] == pytest.approx(case["mean"], abs=8 * (theory["variance"] / 200_000) ** 0.5 + 1e-6)
+        assert theory["variance"] == pytest.approx(case["variance"], rel=0.05, abs=1e-6)
+    evaluated = visit.page.evaluate(
+        "x => TwoSwitches.arithmetic.dropout.dropout(x, x.map(() => 0), 0.5, false)", reference["input"]
+    )
+    assert evaluated == reference["input"]
+
+
+@pytest.mark.parametrize("visit", ["01-dropout"], indirect=True)
+def test_the_dropout_page_answers_to_slider_and_mode(visit: Visit) -> None:
+    page = visit.page
+    box = page.locator(".explorable")
+    assert "theory 1.00" in said(page)
+    box.get_by_role("slider").press("End")
+    assert "(theory 19.00)" in said(page)  # 0.95 / 0.05
+    box.get_by_role("checkbox").uncheck()
+    assert "(theory 0.05)" in said(page)  # the mean, 1 - p
+    box.get_by_role("radio", name="model.eval()").check()
+    assert said(page) == "Mean 1.00 (theory 1.00), variance 0.00 (theory 0.00)."
+    assert not visit.complaints
+
+
 @pytest.mark.parametrize("visit", ["03-evaluation"], indirect=True)
 def test_the_loop_that_has_every_line_is_the_only_right_one(visit: Visit) -> None:
     page = visit.page
@@ -115,7 +146,7 @@ def test_stepping_shows_the_line_and_the_switch(visit: Visit) -> None:
     assert not visit.complaints
 
 
-@pytest.mark.parametrize("visit", ["00-two-switches", "03-evaluation", "04-gradient-mode"], indirect=True)
+@pytest.mark.parametrize("visit", ["00-two-switches", "01-dropout", "03-evaluation", "04-gradient-mode"], indirect=True)
 def test_the_picture_gives_way_to_the_explorable(visit: Visit) -> None:
     for box in visit.page.locator(".explorable").all():
         assert box.locator(".explorable-still").is_hidden()
