@@ -111,6 +111,53 @@ def test_the_dropout_page_answers_to_slider_and_mode(visit: Visit) -> None:
     assert not visit.complaints
 
 
+@pytest.mark.parametrize("visit", ["02-batchnorm"], indirect=True)
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("momentum", [0.1, 0.75])
+def test_the_batchnorm_of_the_page_is_pytorchs(visit: Visit, training: bool, momentum: float) -> None:
+    given = data(visit.page)
+    norm = nn.BatchNorm1d(1, eps=given["eps"], momentum=momentum, affine=False).double().train(training)
+    norm.running_mean[:], norm.running_var[:] = 0.7, 2.5
+    x = torch.tensor([*given["x"], 4.2], dtype=torch.float64)
+    out = norm(x[:, None])[:, 0]
+    theirs = visit.page.evaluate(
+        "([x, running, options]) => TwoSwitches.arithmetic.batchnorm.batchNorm(x, running, options)",
+        [x.tolist(), {"mean": 0.7, "variance": 2.5}, {"training": training, "momentum": momentum, "eps": given["eps"]}],
+    )
+    assert theirs["out"] == pytest.approx(out.tolist(), rel=1e-9)
+    assert theirs["running"]["mean"] == pytest.approx(norm.running_mean.item(), rel=1e-9)
+    assert theirs["running"]["variance"] == pytest.approx(norm.running_var.item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("visit", ["02-batchnorm"], indirect=True)
+def test_a_dragged_sample_moves_the_others_in_training_mode_only(visit: Visit) -> None:
+    page = visit.page
+    box = page.locator(".explorable")
+
+    def others() -> str:
+        return said(page).partition("you have not touched: ")[2]
+
+    before = others()
+    box.get_by_role("slider", name="sample to drag").press("End")
+    assert others() != before
+    picture = box.locator(".explorable-stage svg")
+    picture.scroll_into_view_if_needed()
+    where = picture.bounding_box()
+    unit = where["width"] / 640  # the drawing is 640 units wide; the sample stands at its right end, on the upper axis
+    page.mouse.move(where["x"] + 620 * unit, where["y"] + 60 * unit)
+    page.mouse.down()
+    page.mouse.move(where["x"] + 365 * unit, where["y"] + 60 * unit, steps=3)
+    page.mouse.up()
+    assert box.locator("output").last.text_content() in ("0.0", "−0.1", "0.1")
+    box.get_by_role("radio", name="model.eval()").check()
+    still = others()
+    box.get_by_role("slider", name="sample to drag").press("Home")
+    assert others() == still
+    box.get_by_role("button", name="forward").click()
+    assert "Running after 1 forward passes: mean 0.00, variance 1.00" in said(page)
+    assert not visit.complaints
+
+
 @pytest.mark.parametrize("visit", ["03-evaluation"], indirect=True)
 def test_the_loop_that_has_every_line_is_the_only_right_one(visit: Visit) -> None:
     page = visit.page
@@ -146,7 +193,7 @@ def test_stepping_shows_the_line_and_the_switch(visit: Visit) -> None:
     assert not visit.complaints
 
 
-@pytest.mark.parametrize("visit", ["00-two-switches", "01-dropout", "03-evaluation", "04-gradient-mode"], indirect=True)
+@pytest.mark.parametrize("visit", ["00-two-switches", "01-dropout", "02-batchnorm", "03-evaluation", "04-gradient-mode"], indirect=True)
 def test_the_picture_gives_way_to_the_explorable(visit: Visit) -> None:
     for box in visit.page.locator(".explorable").all():
         assert box.locator(".explorable-still").is_hidden()
