@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from playwright.sync_api import Browser, Page
 from torch import nn
 
-from .conftest import Built
+from .conftest import Built, chapters
 from .test_browser import CHROMIUM, Visit, browser  # noqa: F401  the fixture
 
 pytestmark = [
@@ -19,6 +19,8 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"),
 ]
+
+WITH_EXPLORABLE = [path.stem for path in chapters() if "\nexplorable(" in path.read_text(encoding="utf-8")]
 
 
 def data(page: Page) -> dict[str, Any]:
@@ -86,7 +88,8 @@ def test_the_dropout_of_the_page_is_pytorchs(visit: Visit) -> None:
     for case in reference["training"]:
         kept = [float(value != 0) for value in case["output"]]
         ours = "([x, kept, p]) => TwoSwitches.arithmetic.dropout.dropout(x, kept, p, true)"
-        assert visit.page.evaluate(ours, [reference["input"], kept, case["p"]]) == pytest.approx(case["output"], rel=1e-5)
+        theirs = visit.page.evaluate(ours, [reference["input"], kept, case["p"]])
+        assert theirs == pytest.approx(case["output"], rel=1e-5)
         theory = visit.page.evaluate("p => TwoSwitches.arithmetic.dropout.theory(p, true)", case["p"])
         # 200,000 draws: eight standard errors of the mean; the variance of the variance is largest at p = 0.9
         assert theory["mean"] == pytest.approx(case["mean"], abs=8 * (theory["variance"] / 200_000) ** 0.5 + 1e-6)
@@ -193,7 +196,7 @@ def test_stepping_shows_the_line_and_the_switch(visit: Visit) -> None:
     assert not visit.complaints
 
 
-@pytest.mark.parametrize("visit", ["00-two-switches", "01-dropout", "02-batchnorm", "03-evaluation", "04-gradient-mode"], indirect=True)
+@pytest.mark.parametrize("visit", WITH_EXPLORABLE, indirect=True)
 def test_the_picture_gives_way_to_the_explorable(visit: Visit) -> None:
     for box in visit.page.locator(".explorable").all():
         assert box.locator(".explorable-still").is_hidden()
