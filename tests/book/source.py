@@ -39,7 +39,7 @@ def prose(text: str) -> list[str]:
     text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", "", text, flags=re.S)
     text = re.sub(r"\{[\w:.-]+\}`[^`]*`|`[^`]*`", "", text)
     text = re.sub(r"\[[^\]]*\]\(https?:[^)]*\)|\]\([^)]*\)", "", text)
-    return [line for line in text.splitlines() if line.strip() and not re.match(r":{1,}|\([\w-]+\)=", line)]
+    return [line for line in text.splitlines() if line.strip() and not re.match(r":{1,}|\([\w-]+\)=|%", line)]
 
 
 def calls(code: str) -> set[str]:
