@@ -36,11 +36,11 @@
         const accuracy = what === "target" || what === "source";
         const low = accuracy ? Math.floor(Math.min(...all) / 10) * 10 : 0;
         const high = accuracy ? 100 : Math.max(...all) * 1.05;
-        const across = scale(low, high, 60, 620);
+        const across = scale(low, high, 60, 595);
         text(draw, label, 60, y - 16, { size: 12 });
-        draw.line(60, y, 620, y).stroke({ color: "currentColor", width: 0.8, opacity: 0.5 });
+        draw.line(60, y, 595, y).stroke({ color: "currentColor", width: 0.8, opacity: 0.5 });
         text(draw, number(low, 0), 52, y + 4, { anchor: "end", size: 11 });
-        text(draw, number(high, accuracy ? 0 : 1), 628, y + 4, { size: 11 });
+        text(draw, number(high, accuracy ? 0 : 1), 603, y + 4, { size: 11 });
         for (const { recipe, seeds } of recipes) {
           if (recipe !== chosen) draw.circle(9).center(across(mean(seeds[what])), y).fill("none").stroke({ color: colors.grey, width: 1.5 });
         }
