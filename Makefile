@@ -13,7 +13,7 @@ unexport PYTHONPATH
 PROBLEM_SETS = $(notdir $(wildcard solutions/ps*))
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test book release grade lab bench clean
+.PHONY: help env chromium demo test book release grade lab bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -33,10 +33,16 @@ $(STAMP): requirements.txt pyproject.toml
 	$(VENV)/bin/jupyter kernelspec install --sys-prefix --name two-switches autograder/kernel/kernelspec 2>/dev/null
 	@rm $(VENV)/.installing && touch $@
 
+# Debian's browser, for the tests of the built pages. They are skipped, and say so, where there is none.
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -qy install chromium >/dev/null; } \
+	  || echo "No Chromium: the pages are not tested in a browser. On Debian: sudo apt-get install chromium"
+
 demo: book ## book, released problem sets, a graded sample class, a summary
 	python -m tools.demo
 
-test: env ## everything that is tested
+test: env chromium ## everything that is tested
 	ruff check .
 	lint-imports
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS)

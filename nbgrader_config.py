@@ -15,6 +15,7 @@ from nbgrader.preprocessors import (
     SaveCells,
 )
 
+from autograder.grading.feedback import FeedbackExporter
 from autograder.grading.preprocessors import GradeCells, RestoreCells, SaveMessages, SubmissionExporter
 from autograder.grading.stubs import ClearSolutionsToStubs
 
@@ -57,3 +58,5 @@ c.Autograde.autograde_preprocessors = [
 c.GradeCells.seed_file = str(root / ".grading-seed")
 # Seconds. A check takes about one.
 c.GradeCells.cell_seconds = 30
+
+c.GenerateFeedback.exporter_class = FeedbackExporter

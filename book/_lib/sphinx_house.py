@@ -18,7 +18,7 @@ BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
 
 #: Modules of this folder that chapters import; a downloaded notebook carries them along.
-HELPERS = ("claims", "quiz", "tables")
+HELPERS = ("claims", "explorables", "quiz", "tables")
 
 
 def executed_with() -> str:
@@ -55,8 +55,14 @@ def configure(app: Sphinx, config: Config) -> None:
 
     The cache of executed chapters goes by their code alone; here it also goes by what that code imports.
     """
-    config.html_static_path.append(str(BOOK / "_vendor"))
+    config.html_static_path += [str(BOOK / "_vendor"), str(BOOK / "_explorables")]
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executed_with())
+
+
+def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Docutils gives references a role that ARIA has retired; in a list they are list items."""
+    if "body" in context:
+        context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
 
 
 def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -122,4 +128,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", configure, priority=1)
     app.connect("config-inited", write_pages, priority=1)  # before the table of contents is read
     app.connect("html-page-context", offer_notebook, priority=400)
+    app.connect("html-page-context", mend_roles)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

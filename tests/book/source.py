@@ -33,13 +33,13 @@ def labels(text: str) -> dict[str, str]:
 
 
 def prose(text: str) -> list[str]:
-    """The sentences a reader reads: no front matter, code, mathematics, roles, addresses or directive lines."""
+    """What a reader reads: no front matter, comments, code, mathematics, roles, addresses, directive lines."""
     text = re.sub(r"\A---\n.*?^---\n", "", text, flags=re.M | re.S)
     text = re.sub(r"^(`{3,})[^\n]*\n.*?^\1\s*$", "", text, flags=re.M | re.S)
     text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", "", text, flags=re.S)
     text = re.sub(r"\{[\w:.-]+\}`[^`]*`|`[^`]*`", "", text)
     text = re.sub(r"\[[^\]]*\]\(https?:[^)]*\)|\]\([^)]*\)", "", text)
-    return [line for line in text.splitlines() if line.strip() and not re.match(r":{1,}|\([\w-]+\)=", line)]
+    return [line for line in text.splitlines() if line.strip() and not re.match(r":{1,}|\([\w-]+\)=|%", line)]
 
 
 def calls(code: str) -> set[str]:

@@ -6,35 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from autograder.specs import _sections
+
 from .conftest import BOOK, chapters
 from .source import calls, cells, labels, prose, read
 
 # Messages of the autograder send readers to these.
-LABELS = {
-    "00-two-switches": {
-        "two-switches": "Two switches",
-        "truth-table": "The truth table",
-        "who-listens": "Who listens to the mode",
-        "four-places": "Four places to look",
-        "reading-a-timeline": "Reading a timeline",
-    },
-    "03-evaluation": {
-        "eval-vs-no-grad": "eval is not no_grad",
-        "evaluation-mode": "What evaluation mode changes",
-        "restore-modes": "Leave the modes as you found them",
-        "no-graph": "What no_grad saves",
-        "inference-tensors": "Tensors born in inference mode",
-        "per-sample": "Averages per sample",
-        "quiet-validation": "Validation that changes training",
-        "gradients-in-eval": "Gradients in evaluation mode",
-    },
-    "06-clinic": {
-        "clinic": "Clinic",
-        "examining-a-program": "Examining a program",
-        "checklist": "A checklist for one page",
-        "twelve-programs": "Twelve programs",
-    },
-}
+SECTIONS = [section for section in vars(_sections).values() if isinstance(section, _sections.Section)]
 
 SWITCHES = {
     "train", "eval", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "requires_grad_",
@@ -46,10 +24,16 @@ NAMES = re.compile(r"ResNet-\d+|EfficientNet-\w+|PyTorch \d\.\d+|float\d+|int\d+
 pages = pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)
 
 
-@pytest.mark.parametrize("chapter", LABELS)
-def test_the_sections_that_messages_point_to_exist(chapter: str) -> None:
-    found = labels(read(BOOK / f"{chapter}.md"))
-    assert {label: found.get(label) for label in LABELS[chapter]} == LABELS[chapter]
+@pages
+def test_the_sections_that_messages_point_to_exist(page: Path) -> None:
+    expected = {section.label: section.title for section in SECTIONS if section.page == page.stem}
+    assert expected, "no message sends anybody here"
+    found = labels(read(page))
+    assert {label: found.get(label) for label in expected} == expected
+
+
+def test_every_message_points_to_a_page_of_the_book() -> None:
+    assert {section.page for section in SECTIONS} <= {page.stem for page in chapters()}
 
 
 @pages

@@ -43,7 +43,7 @@ def test_the_page_is_as_wide_as_the_screen(page: str) -> None:
 
 def test_the_page_asks_no_other_site_for_anything(page: str) -> None:
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)
-    assert not re.search(r"<script[^>]*src=", page)
+    assert not re.search(r'<script[^>]*src=', page)
 
 
 def test_the_course_uses_it() -> None:

@@ -1,0 +1,143 @@
+"""The built book in a real browser: Debian's Chromium, driven by Playwright, from the folder and without a network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from .conftest import Built, chapters
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"),
+]
+
+#: Nothing of this may go out: the browser's own services are switched off.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page that was opened, with what it asked for outside its folder and what it complained about."""
+
+    def __init__(self, browser: Browser, built: Built, name: str, *, dark: bool = False, phone: bool = False) -> None:
+        self.context = browser.new_context(
+            viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 900},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            offline=True,
+        )
+        self.page: Page = self.context.new_page()
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", self._asked)
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto((built.html / name).as_uri(), wait_until="load")
+
+    def _asked(self, request: object) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+def pages(built: Built) -> list[str]:
+    """All pages that readers meet, by name, those in folders too."""
+    found = (path.relative_to(built.html).as_posix() for path in built.html.rglob("*.html"))
+    return sorted(name for name in found if not name.startswith("_static"))
+
+
+def test_every_page_opens_without_a_complaint_and_asks_nobody_outside(browser: Browser, built: Built) -> None:
+    faults = {}
+    for name in pages(built):
+        with Visit(browser, built, name) as visit:
+            visit.page.wait_for_function(
+                "!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)"
+            )
+            if visit.outside or visit.complaints:
+                faults[name] = visit.outside + visit.complaints
+    assert not faults
+
+
+def test_a_phone_scrolls_only_vertically(browser: Browser, built: Built) -> None:
+    wide = {}
+    for name in pages(built):
+        with Visit(browser, built, name, phone=True) as visit:
+            width = visit.page.evaluate("document.documentElement.scrollWidth")
+            if width > 390:
+                wide[name] = width
+    assert not wide
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_violation(browser: Browser, built: Built, dark: bool) -> None:
+    axe = Axe()
+    found = {}
+    for name in pages(built):
+        with Visit(browser, built, name, dark=dark) as visit:
+            assert visit.page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+            violations = axe.run(visit.page).response["violations"]
+            if violations:
+                found[name] = [
+                    f"{violation['id']} ({len(violation['nodes'])}): {violation['nodes'][0]['html'][:120]}"
+                    for violation in violations
+                ]
+    assert not found
+
+
+def test_search_finds_a_word(browser: Browser, built: Built) -> None:
+    with Visit(browser, built, "search.html") as visit:
+        visit.page.goto((built.html / "search.html").as_uri() + "?q=saliency")
+        visit.page.wait_for_selector("#search-results li a")
+        titles = visit.page.eval_on_selector_all(
+            "#search-results li a", "links => links.map(a => a.getAttribute('href'))"
+        )
+        assert any("03-evaluation" in title for title in titles)
+
+
+def test_the_reader_can_switch_to_dark(browser: Browser, built: Built) -> None:
+    with Visit(browser, built, "00-two-switches.html") as visit:
+        seen = set()
+        for _ in range(3):
+            visit.page.evaluate("document.querySelector('.theme-switch-button').click()")
+            seen.add(visit.page.evaluate("document.documentElement.dataset.theme"))
+        assert seen == {"light", "dark"}
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_questions_open_their_answers_by_keyboard(browser: Browser, built: Built, chapter: object) -> None:
+    with Visit(browser, built, f"{chapter.stem}.html") as visit:
+        questions = visit.page.locator(".question")
+        assert questions.count() >= 2, "every chapter asks before it shows"
+        for question in questions.all():
+            wrong = question.locator("details.answer").first
+            wrong.locator("summary").focus()
+            visit.page.keyboard.press("Enter")
+            assert wrong.get_attribute("open") is not None
+            assert wrong.locator("p").is_visible()
