@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,10 @@ from sphinx.config import Config
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
+sys.path.insert(0, str(BOOK))  # for `_lib`, as chapters import it
+
+#: Where the site has all notebooks together; index.md links to it.
+ARCHIVE = "_downloads/two-switches-notebooks.zip"
 
 #: Modules of this folder that chapters import; a downloaded notebook carries them along.
 HELPERS = ("claims", "explorables", "quiz", "tables")
@@ -48,6 +55,17 @@ def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str,
         context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
 
 
+def name_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """What a browser's tab and a search engine's list say: the chapter's number, its title, the book's."""
+    chapter = re.match(r"(\d\d)-", pagename)
+    title = re.sub(r"<.*?>", "", context.get("title") or "")
+    if pagename == app.config.root_doc:
+        context["head_title"] = f"{app.config.project}: train, eval and no_grad in PyTorch"
+    else:
+        number = f"Chapter {int(chapter[1])}: " if chapter else ""
+        context["head_title"] = f"{number}{html.unescape(title)} – {app.config.project}"
+
+
 def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Put the chapter as a notebook beside its source; the theme's download menu offers what `ipynb_source` names."""
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
@@ -61,6 +79,20 @@ def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[
     target.parent.mkdir(exist_ok=True)
     nbformat.write(downloadable(nbformat.read(executed, as_version=4), values), target)
     context["ipynb_source"] = target.name
+
+
+def offer_archive(app: Sphinx, exception: Exception | None) -> None:
+    """All notebooks in one archive, whose bytes depend on nothing but theirs."""
+    if exception or app.builder.name != "html":
+        return
+    target = Path(app.outdir) / ARCHIVE
+    target.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for docname in sorted(app.env.found_docs):
+            notebook = Path(app.outdir) / "_sources" / f"{docname}.ipynb"
+            if notebook.is_file():
+                entry = zipfile.ZipInfo(f"two-switches/{notebook.name}")  # its date is 1980, not today's
+                archive.writestr(entry, notebook.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def downloadable(notebook: nbformat.NotebookNode, glued: dict[str, Any]) -> nbformat.NotebookNode:
@@ -108,7 +140,10 @@ def _plain(text: str, glued: dict[str, Any]) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.setup_extension("_lib.ledger")
     app.connect("config-inited", configure, priority=1)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", name_page)
+    app.connect("build-finished", offer_archive)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

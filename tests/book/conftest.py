@@ -46,3 +46,8 @@ def built() -> Built:
 
 def chapters() -> list[Path]:
     return sorted(BOOK.glob("[0-9][0-9]-*.md"))
+
+
+def executed() -> list[Path]:
+    """All pages that are notebooks: the chapters, and those of the back matter that run code."""
+    return [page for page in sorted(BOOK.glob("*.md")) if page.read_text(encoding="utf-8").startswith("---\njupytext")]

@@ -1,6 +1,7 @@
 """The book is built with every warning an error, and the site stands on its own."""
 
 import re
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import nbclient
 import nbformat
 import pytest
 
-from .conftest import BOOK, Built, build, chapters
+from .conftest import BOOK, Built, build, chapters, executed
 
-from _lib import claims  # isort: skip  (book/ is put on the path by conftest)
+from _lib import claims, sphinx_house  # isort: skip  (book/ is put on the path by conftest)
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +76,23 @@ def test_no_internal_link_is_broken(built: Built) -> None:
                 assert anchor in pages[target].ids, f"{name} links to {link}"
 
 
+def test_the_first_page_leads_to_every_chapter(built: Built) -> None:
+    cards = re.findall(r'<a class="sd-stretched-link[^>]*href="([^"]+)"', (built.html / "index.html").read_text())
+    assert cards == [f"{page.stem}.html" for page in chapters()]
+
+
+def test_every_page_says_what_it_is(built: Built) -> None:
+    titles = {}
+    for path in built.pages:
+        page = path.read_text(encoding="utf-8")
+        titles[path.name] = re.search(r"<title>(.*?)</title>", page)[1]
+        if path.stem not in ("genindex", "search"):
+            assert re.search(r'<meta name="description" content="[^"]{40,}"', page), path.name
+            assert (built.html / re.search(r'property="og:image" content="([^"]+)"', page)[1]).is_file()
+    assert len(set(titles.values())) == len(titles)
+    assert titles["03-evaluation.html"] == "Chapter 3: eval is not no_grad – Two Switches"
+
+
 def test_every_picture_has_words(built: Built) -> None:
     for path in built.pages:
         assert not Page(path).unnamed, path.name
@@ -108,9 +126,14 @@ def test_nothing_of_the_solutions_is_in_the_site(built: Built) -> None:
         assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)
-def test_the_downloaded_notebook_runs_on_its_own(built: Built, page: Path, tmp_path: Path) -> None:
-    notebook = nbformat.read(built.html / "_sources" / f"{page.stem}.ipynb", as_version=4)
+@pytest.mark.parametrize("page", executed(), ids=lambda page: page.stem)
+def test_the_notebook_of_the_archive_runs_on_its_own(built: Built, page: Path, tmp_path: Path) -> None:
+    archive = built.html / sphinx_house.ARCHIVE
+    assert f'href="{sphinx_house.ARCHIVE}"' in (built.html / "index.html").read_text(encoding="utf-8")
+    with zipfile.ZipFile(archive) as notebooks:
+        packed = notebooks.read(f"two-switches/{page.stem}.ipynb")
+    assert packed == (built.html / "_sources" / f"{page.stem}.ipynb").read_bytes(), "the page offers another one"
+    notebook = nbformat.reads(packed.decode("utf-8"), as_version=4)
     assert f"_sources/{page.stem}.ipynb" in (built.html / f"{page.stem}.html").read_text(encoding="utf-8")
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "{glue" not in text
