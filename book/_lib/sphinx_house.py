@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import logging
 import re
 import sys
 import zipfile
@@ -12,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
+from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util.logging import getLogger
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
+_log = getLogger(__name__)
 sys.path.insert(0, str(BOOK))  # for `_lib`, as chapters import it
 
 #: Where the site has all notebooks together; index.md links to it.
@@ -49,6 +56,34 @@ def configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executed_with())
 
 
+def is_notebook(source: Path) -> bool:
+    """Whether a page has cells that run."""
+    return is_myst_markdown_notebook(source.read_text(encoding="utf-8"))
+
+
+def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Execute what the cache does not have, several pages at a time; Sphinx, which reads one by one, then finds it there.
+
+    A page that fails is left to Sphinx, which executes it again and says what is wrong with it.
+    """
+    if app.config.nb_execution_mode != "cache" or not app.config.house_execute_ahead:
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    sources = [Path(app.srcdir, f"{docname}.md") for docname in docnames]
+    notebooks = [source for source in sources if source.is_file() and is_notebook(source)]
+    for source in sorted(notebooks, key=lambda source: -source.stat().st_size):  # the long ones first
+        cache.add_nb_to_project(str(source), read_data={"name": "myst_nb_md", "type": "plugin"})
+    missing = [record.uri for record in cache.list_unexecuted(filter_uris=list(map(str, notebooks)))]
+    if len(missing) < 2:
+        return
+    _log.info("executing %d pages, several at a time: %s", len(missing), ", ".join(Path(uri).stem for uri in missing))
+    quiet = logging.getLogger("jupyter_cache")
+    quiet.setLevel(logging.CRITICAL)  # Sphinx will report failures, with their place
+    load_executor("local-parallel", cache, logger=quiet).run_and_cache(
+        filter_uris=missing, timeout=app.config.nb_execution_timeout
+    )
+
+
 def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Docutils gives references a role that ARIA has retired; in a list they are list items."""
     if "body" in context:
@@ -71,7 +106,7 @@ def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
     if doctree is None or not executed.is_file() or pagename not in app.env.found_docs:
         return
-    if not (BOOK / f"{pagename}.md").read_text(encoding="utf-8").startswith("---\njupytext"):
+    if not is_notebook(BOOK / f"{pagename}.md"):
         return
     glued = executed.with_suffix(".glue.json")
     values = json.loads(glued.read_text(encoding="utf-8")) if glued.is_file() else {}
@@ -142,6 +177,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.setup_extension("_lib.ledger")
     app.connect("config-inited", configure, priority=1)
+    app.add_config_value("house_execute_ahead", True, "", bool)
+    app.connect("env-before-read-docs", execute_ahead)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", name_page)

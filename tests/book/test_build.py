@@ -1,19 +1,26 @@
 """The book is built with every warning an error, and the site stands on its own."""
 
 import re
+import shutil
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbclient
 import nbformat
 import pytest
+from jupyter_cache import get_cache
 
 from .conftest import BOOK, Built, build, chapters, executed
 
 from _lib import claims, sphinx_house  # isort: skip  (book/ is put on the path by conftest)
 
 pytestmark = pytest.mark.slow
+
+
+#: What the build says when a page is executed, by Sphinx or ahead of it.
+EXECUTES = re.compile(r"executing (notebook|\d+ pages)", re.IGNORECASE)
 
 
 class Page(HTMLParser):
@@ -52,7 +59,36 @@ def test_the_build_passes_with_warnings_as_errors(built: Built) -> None:
 def test_a_second_build_executes_nothing(built: Built) -> None:
     again = build()
     assert again.returncode == 0
-    assert "Executing notebook" not in again.log
+    assert not EXECUTES.search(again.log)
+
+
+def test_a_change_of_prose_executes_nothing(built: Built, tmp_path: Path) -> None:
+    for folder in ("book", "autograder", "bench/results", "_build/.jupyter_cache"):
+        shutil.copytree(BOOK.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("_config.yml", "requirements.txt"):
+        shutil.copy(BOOK.parent / file, tmp_path)
+    page = tmp_path / "book" / chapters()[0].name
+    text = page.read_text(encoding="utf-8").replace("\n## Summary\n", "\n## Summary\n\nOne sentence more.\n")
+    page.write_text(text, encoding="utf-8")
+    again = build(tmp_path)
+    assert again.returncode == 0, again.log[-4000:]
+    assert "One sentence more." in (again.html / f"{page.stem}.html").read_text(encoding="utf-8")
+    assert not EXECUTES.search(again.log)
+
+
+def test_what_the_cache_lacks_is_executed_ahead_and_failures_are_left_to_sphinx(tmp_path: Path) -> None:
+    head = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n---\n\n"
+    for name, code in {"one": "print(1)", "two": "print(2)", "wrong": "1 / 0", "prose": ""}.items():
+        cell = f"# Page\n\n```{{code-cell}} ipython3\n{code}\n```\n"
+        (tmp_path / f"{name}.md").write_text(head + cell if code else "# Page\n", encoding="utf-8")
+    config = SimpleNamespace(
+        nb_execution_mode="cache", nb_execution_cache_path=str(tmp_path / "cache"), nb_execution_timeout=60,
+        house_execute_ahead=True,
+    )  # fmt: skip
+    app = SimpleNamespace(config=config, srcdir=tmp_path)
+    sphinx_house.execute_ahead(app, None, ["one", "two", "wrong", "prose"])
+    done = {Path(record.uri).stem for record in get_cache(config.nb_execution_cache_path).list_cache_records()}
+    assert done == {"one", "two"}
 
 
 def test_no_page_loads_anything_from_elsewhere(built: Built) -> None:
