@@ -62,7 +62,7 @@ def is_notebook(source: Path) -> bool:
 
 
 def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Execute what the cache does not have, several pages at a time; Sphinx, which reads one by one, then finds it there.
+    """Execute what the cache does not have, several pages at a time; Sphinx reads one by one, and finds it there.
 
     A page that fails is left to Sphinx, which executes it again and says what is wrong with it.
     """

@@ -29,12 +29,14 @@ class Built:
         return sorted(self.html.glob("*.html"))
 
 
-def build(root: Path = ROOT) -> Built:
+def build(root: Path = ROOT, builder: str = "html") -> Built:
     command = [str(Path(sys.executable).with_name("jupyter-book")), *BUILD]
+    if builder != "html":
+        command += ["--builder", "custom", "--custom-builder", builder]
     environment = {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "2"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout, "jupyter-book said nothing: it did not run"
-    return Built(done.returncode, done.stdout + done.stderr, root / "_build" / "html")
+    return Built(done.returncode, done.stdout + done.stderr, root / "_build" / builder)
 
 
 @pytest.fixture(scope="session")
