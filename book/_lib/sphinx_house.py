@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -101,6 +102,28 @@ def name_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, 
         context["head_title"] = f"{number}{html.unescape(title)} – {app.config.project}"
 
 
+def load_later(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Scripts wait until the page is read; only the options that inline scripts write into are needed at once."""
+    if pagename == "search":  # its own scripts ask for the others at once
+        return
+    scripts = context.get("script_files", [])
+    for place, script in enumerate(scripts):
+        file = getattr(script, "filename", None)
+        if file and "documentation_options" not in str(file):
+            # another object: pages share these
+            attributes = {"defer": "defer", **script.attributes}
+            scripts[place] = type(script)(file, priority=script.priority, **attributes)
+
+
+def slim(app: Sphinx, exception: Exception | None) -> None:
+    """Remove what the theme brings and no page asks for: its icon script, source maps, translations."""
+    static = Path(app.outdir) / "_static"
+    for path in {*static.rglob("*.map"), *static.glob("scripts/fontawesome*"), *static.rglob("webpack-macros.html")}:
+        path.unlink()
+    for folder in ("locales", "vendor/fontawesome"):
+        shutil.rmtree(static / folder, ignore_errors=True)
+
+
 def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Put the chapter as a notebook beside its source; the theme's download menu offers what `ipynb_source` names."""
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
@@ -182,5 +205,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", name_page)
+    app.connect("html-page-context", load_later, priority=900)
     app.connect("build-finished", offer_archive)
+    app.connect("build-finished", slim)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
