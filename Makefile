@@ -13,7 +13,7 @@ unexport PYTHONPATH
 PROBLEM_SETS = $(notdir $(wildcard solutions/ps*))
 
 .DEFAULT_GOAL := help
-.PHONY: help env chromium demo test book release grade lab bench clean
+.PHONY: help env chromium demo test book pdf release grade lab bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -49,6 +49,10 @@ test: env chromium ## everything that is tested
 
 book: env ## build the book into _build/html
 	jupyter-book build book --config _config.yml --path-output . --all -W -n --keep-going
+
+pdf: env chromium ## print the book into _build/pdf/
+	jupyter-book build book --config _config.yml --path-output . --builder custom --custom-builder singlehtml -W -n --keep-going
+	python -m tools.pdf
 
 release: env ## generate exercises/ from solutions/
 	@for set in $(PROBLEM_SETS); do nbgrader generate_assignment $$set --force --log-level=ERROR; \

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import logging
 import re
+import shutil
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import grading_page
 import misconception_pages
 import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
+from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util.logging import getLogger
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
+_log = getLogger(__name__)
+sys.path.insert(0, str(BOOK))  # for `_lib`, as chapters import it
+
+#: Where the site has all notebooks together; index.md links to it.
+ARCHIVE = "_downloads/two-switches-notebooks.zip"
 
 #: Modules of this folder that chapters import; a downloaded notebook carries them along.
 HELPERS = ("claims", "explorables", "quiz", "tables")
@@ -59,10 +74,71 @@ def configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executed_with())
 
 
+def is_notebook(source: Path) -> bool:
+    """Whether a page has cells that run."""
+    return is_myst_markdown_notebook(source.read_text(encoding="utf-8"))
+
+
+def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Execute what the cache does not have, several pages at a time; Sphinx reads one by one, and finds it there.
+
+    A page that fails is left to Sphinx, which executes it again and says what is wrong with it.
+    """
+    if app.config.nb_execution_mode != "cache" or not app.config.house_execute_ahead:
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    sources = [Path(app.srcdir, f"{docname}.md") for docname in docnames]
+    notebooks = [source for source in sources if source.is_file() and is_notebook(source)]
+    for source in sorted(notebooks, key=lambda source: -source.stat().st_size):  # the long ones first
+        cache.add_nb_to_project(str(source), read_data={"name": "myst_nb_md", "type": "plugin"})
+    missing = [record.uri for record in cache.list_unexecuted(filter_uris=list(map(str, notebooks)))]
+    if len(missing) < 2:
+        return
+    _log.info("executing %d pages, several at a time: %s", len(missing), ", ".join(Path(uri).stem for uri in missing))
+    quiet = logging.getLogger("jupyter_cache")
+    quiet.setLevel(logging.CRITICAL)  # Sphinx will report failures, with their place
+    load_executor("local-parallel", cache, logger=quiet).run_and_cache(
+        filter_uris=missing, timeout=app.config.nb_execution_timeout
+    )
+
+
 def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Docutils gives references a role that ARIA has retired; in a list they are list items."""
     if "body" in context:
         context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
+
+
+def name_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """What a browser's tab and a search engine's list say: the chapter's number, its title, the book's."""
+    chapter = re.match(r"(\d\d)-", pagename)
+    title = re.sub(r"<.*?>", "", context.get("title") or "")
+    if pagename == app.config.root_doc:
+        context["head_title"] = f"{app.config.project}: train, eval and no_grad in PyTorch"
+    else:
+        number = f"Chapter {int(chapter[1])}: " if chapter else ""
+        context["head_title"] = f"{number}{html.unescape(title)} – {app.config.project}"
+
+
+def load_later(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Scripts wait until the page is read; only the options that inline scripts write into are needed at once."""
+    if pagename == "search":  # its own scripts ask for the others at once
+        return
+    scripts = context.get("script_files", [])
+    for place, script in enumerate(scripts):
+        file = getattr(script, "filename", None)
+        if file and "documentation_options" not in str(file):
+            # another object: pages share these
+            attributes = {"defer": "defer", **script.attributes}
+            scripts[place] = type(script)(file, priority=script.priority, **attributes)
+
+
+def slim(app: Sphinx, exception: Exception | None) -> None:
+    """Remove what the theme brings and no page asks for: its icon script, source maps, translations."""
+    static = Path(app.outdir) / "_static"
+    for path in {*static.rglob("*.map"), *static.glob("scripts/fontawesome*"), *static.rglob("webpack-macros.html")}:
+        path.unlink()
+    for folder in ("locales", "vendor/fontawesome"):
+        shutil.rmtree(static / folder, ignore_errors=True)
 
 
 def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -70,7 +146,7 @@ def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
     if doctree is None or not executed.is_file() or pagename not in app.env.found_docs:
         return
-    if not (BOOK / f"{pagename}.md").read_text(encoding="utf-8").startswith("---\njupytext"):
+    if not is_notebook(BOOK / f"{pagename}.md"):
         return
     glued = executed.with_suffix(".glue.json")
     values = json.loads(glued.read_text(encoding="utf-8")) if glued.is_file() else {}
@@ -78,6 +154,20 @@ def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[
     target.parent.mkdir(exist_ok=True)
     nbformat.write(downloadable(nbformat.read(executed, as_version=4), values), target)
     context["ipynb_source"] = target.name
+
+
+def offer_archive(app: Sphinx, exception: Exception | None) -> None:
+    """All notebooks in one archive, whose bytes depend on nothing but theirs."""
+    if exception or app.builder.name != "html":
+        return
+    target = Path(app.outdir) / ARCHIVE
+    target.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for docname in sorted(app.env.found_docs):
+            notebook = Path(app.outdir) / "_sources" / f"{docname}.ipynb"
+            if notebook.is_file():
+                entry = zipfile.ZipInfo(f"two-switches/{notebook.name}")  # its date is 1980, not today's
+                archive.writestr(entry, notebook.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def downloadable(notebook: nbformat.NotebookNode, glued: dict[str, Any]) -> nbformat.NotebookNode:
@@ -125,8 +215,15 @@ def _plain(text: str, glued: dict[str, Any]) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.setup_extension("_lib.ledger")
     app.connect("config-inited", configure, priority=1)
     app.connect("config-inited", write_pages, priority=1)  # before the table of contents is read
+    app.add_config_value("house_execute_ahead", True, "", bool)
+    app.connect("env-before-read-docs", execute_ahead)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", name_page)
+    app.connect("html-page-context", load_later, priority=900)
+    app.connect("build-finished", offer_archive)
+    app.connect("build-finished", slim)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
