@@ -1,7 +1,8 @@
 """How long the book takes to build: cold against a sequential build, warm against a build that executes nothing.
 
-Everything happens in a copy of the book in a temporary folder. "Sequential" is what `jupyter-book build` does by itself:
-one page after the other. "Off" is the same Sphinx run on the same pages with execution off, so without any figures.
+Everything happens in a copy of the book in a temporary folder. "Sequential" is what `jupyter-book build` does by
+itself: one page after the other. "Off" is the same Sphinx run on the same pages with execution off, so without any
+figures.
 """
 
 from __future__ import annotations

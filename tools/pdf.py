@@ -63,7 +63,8 @@ ARRANGE = """() => {
       answer.innerHTML = `<p class="question-text"><a href="#question-${number}">Question ${number}</a></p>`;
       for (const details of question.querySelectorAll("details.answer")) {
         const p = document.createElement("p");
-        p.innerHTML = `<em>${details.querySelector("summary").innerHTML}</em><br>${details.querySelector("p").innerHTML}`;
+        const [said, why] = ["summary", "p"].map(name => details.querySelector(name).innerHTML);
+        p.innerHTML = `<em>${said}</em><br>${why}`;
         answer.append(p);
       }
       answers.append(answer);

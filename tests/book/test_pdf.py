@@ -60,7 +60,7 @@ def test_links_of_the_contents_lead_somewhere_and_ids_are_unique(page: Page) -> 
 
 def test_nothing_is_cut(page: Page) -> None:
     wide = page.evaluate(
-        """width => [...document.querySelectorAll("article :is(svg, img, pre, table, mjx-container, .claim, .question)")]
+        """width => [...document.querySelectorAll("article :is(svg, img, pre, table, mjx-container, .claim)")]
         .map(e => [e.getBoundingClientRect(), e])
         .filter(([box, e]) => box.width && (box.right > width + 1 || box.left < -1))
         .map(([box, e]) => `${Math.round(box.right)}: ${e.outerHTML.slice(0, 100)}`)""",
