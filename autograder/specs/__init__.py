@@ -1,6 +1,8 @@
 """The exercises: cases, probes, judges, misconceptions.  One module per problem set."""
 
+from ._best import ProgressError
 from ._grade import ExerciseInfo, UnknownExercise, check, collect, decide, exercises, find, grade
+from ._progress import Progress, progress
 from ._report import MIME, CheckFailed, Finding, Report
 from .misconceptions import REGISTRY, Misconception, misconception
 
@@ -11,6 +13,8 @@ __all__ = [
     "ExerciseInfo",
     "Finding",
     "Misconception",
+    "Progress",
+    "ProgressError",
     "Report",
     "UnknownExercise",
     "check",
@@ -20,4 +24,5 @@ __all__ = [
     "find",
     "grade",
     "misconception",
+    "progress",
 ]
