@@ -29,7 +29,20 @@ class _Refusal(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith(("autograder.grading", "autograder.kernel", "nbgrader")):
+                raise _Refusal(
+                    f"`{ctx.invoked_subcommand}` is for instructors and needs {error.name}, which the learners' package "
+                    "leaves out. Run it in the course's own environment (make env)."
+                ) from error
+            raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="autograder", prog_name="autograder")
 def main() -> None:
     """Watch, check and grade PyTorch code that sets the mode and the gradient switch."""

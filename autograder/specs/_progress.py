@@ -15,7 +15,7 @@ from ._report import _CELL, _number
 _MARKS = {"done": ("✓ done", "#2e8b57"), "begun": ("◐ begun", "#b8860b"), "to do": ("○ to do", "#888888")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Progress:
     """What is done and what is left.  Shows itself as a table, in a notebook or on the terminal.
 
@@ -60,7 +60,7 @@ class Progress:
             return f"Progress is switched off ({VARIABLE}=off)."
         return f"Kept in {self.file}"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         width = max(len(e.id) for e in exercises())
         lines = [self._summary() + "."]
         for name, group in self._rows():
