@@ -36,8 +36,8 @@ class _Commands(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith(("autograder.grading", "autograder.kernel", "nbgrader")):
                 raise _Refusal(
-                    f"`{ctx.invoked_subcommand}` is for instructors and needs {error.name}, which the learners' package "
-                    "leaves out. Run it in the course's own environment (make env)."
+                    f"`{ctx.invoked_subcommand}` is for instructors and needs {error.name}, which the learners' "
+                    "package leaves out. Run it in the course's own environment (make env)."
                 ) from error
             raise
 

@@ -102,9 +102,7 @@ def _with(points: Mapping[str, float], right: Mapping[str, list[Candidate]], exe
     """A right submission with this source in one exercise, which is worth nothing."""
     sample = _of_candidates(points, {other: some[0] for other, some in right.items()})
     written = source.format(name=exercise.rpartition(".")[2])
-    return replace(
-        sample, sources={**sample.sources, exercise: written}, expected={**sample.expected, exercise: 0.0}
-    )
+    return replace(sample, sources={**sample.sources, exercise: written}, expected={**sample.expected, exercise: 0.0})
 
 
 def _first_function(points: Mapping[str, float], right: Mapping[str, list[Candidate]]) -> str:

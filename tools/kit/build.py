@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -25,7 +26,6 @@ HERE = Path(__file__).resolve().parent
 #: The folder in the zip, so that unpacking makes one folder.
 NAME = "two-switches-kit"
 INSTRUCTORS = ("grading", "kernel")
-_EPOCH = 315532800  # 1980-01-01, the earliest date a zip can hold
 
 
 class NoKit(Exception):
@@ -40,19 +40,20 @@ def build(folder: Path, *, root: Path = ROOT) -> Path:
     """
     notebooks = released(root / "exercises")
     folder.mkdir(parents=True, exist_ok=True)
+    date = released_on(root)
     with tempfile.TemporaryDirectory() as scratch:
-        wheel = learners_wheel(root, Path(scratch))
+        wheel = learners_wheel(root, Path(scratch), date)
         requirements = "".join(f"{line}\n" for line in [*pins(root), f"./{wheel.name}"])
         finished = Path(scratch) / "kit.zip"
         with zipfile.ZipFile(finished, "w") as kit:
-            _add(kit, "START.html", (HERE / "START.html").read_bytes())
-            _add(kit, "start.py", (HERE / "start.py").read_bytes())
-            _add(kit, "requirements.txt", requirements.encode())
-            _add(kit, "LICENSE", (root / "LICENSE").read_bytes())
-            _add(kit, "LICENSE-TEXT", (root / "LICENSE-TEXT").read_bytes())
-            _add(kit, wheel.name, wheel.read_bytes())
+            _add(kit, date, "START.html", (HERE / "START.html").read_bytes())
+            _add(kit, date, "start.py", (HERE / "start.py").read_bytes())
+            _add(kit, date, "requirements.txt", requirements.encode())
+            _add(kit, date, "LICENSE", (root / "LICENSE").read_bytes())
+            _add(kit, date, "LICENSE-TEXT", (root / "LICENSE-TEXT").read_bytes())
+            _add(kit, date, wheel.name, wheel.read_bytes())
             for notebook in notebooks:
-                _add(kit, notebook.relative_to(root).as_posix(), notebook.read_bytes())
+                _add(kit, date, notebook.relative_to(root).as_posix(), notebook.read_bytes())
         return Path(shutil.move(finished, folder / f"{NAME}.zip"))
 
 
@@ -81,9 +82,20 @@ def pins(root: Path) -> Iterator[str]:
         yield pinned[name]
 
 
-def learners_wheel(root: Path, scratch: Path) -> Path:
+def released_on(root: Path) -> int:
+    """The date that the kit's files bear, in seconds since 1970: that of the last commit, or today's."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    command = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
+    try:
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return int(time.time()) // 86400 * 86400
+
+
+def learners_wheel(root: Path, scratch: Path, date: int) -> Path:
     """The package as a wheel, without what is for instructors."""
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH)}
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(date)}
     options = ("--quiet", "--no-deps", "--no-build-isolation")
     source = scratch / "source"  # setuptools leaves its build/ in the folder it works in
     shutil.copytree(root / "autograder", source / "autograder", ignore=shutil.ignore_patterns("__pycache__"))
@@ -128,8 +140,8 @@ def _run(module: str, *arguments: object, env: dict[str, str]) -> None:
         raise NoKit(f"`{module} {arguments[0]}` failed:\n{done.stdout}{done.stderr}")
 
 
-def _add(kit: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(f"{NAME}/{name}")
+def _add(kit: zipfile.ZipFile, date: int, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(f"{NAME}/{name}", time.gmtime(date)[:6])
     entry.external_attr = 0o644 << 16
     kit.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
 

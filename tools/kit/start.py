@@ -42,6 +42,8 @@ def main(arguments):
         return None
     print("JupyterLab opens in your browser. To stop it: Ctrl-C here.", flush=True)
     options = ["--ServerApp.root_dir=exercises", f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    # JupyterLab would ask other sites for news and for its newest version
+    options += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     try:
         done = subprocess.run([python(), "-m", "jupyterlab", *options], cwd=HERE)
     except KeyboardInterrupt:
