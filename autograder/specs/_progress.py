@@ -90,8 +90,8 @@ class Progress:
                 rows.append(
                     f'<tr style="background:none"><td style="{_CELL};white-space:nowrap;text-align:left;'
                     f'border-left:4px solid {colour}">{mark}</td>'
-                    f'<td style="{_CELL};text-align:left"><code>{html.escape(e.id)}</code></td>'
-                    f'<td style="{_CELL};text-align:left">{html.escape(e.title)}</td>'
+                    f'<td style="{_CELL};text-align:left" colspan="2">{html.escape(e.title)} '
+                    f"<code>{html.escape(e.id)}</code></td>"
                     f'<td style="{_CELL};text-align:right;white-space:nowrap">'
                     f"{_number(self._points([e]))} / {_number(e.points)}</td></tr>"
                 )
