@@ -13,7 +13,7 @@ unexport PYTHONPATH
 PROBLEM_SETS = $(notdir $(wildcard solutions/ps*))
 
 .DEFAULT_GOAL := help
-.PHONY: help env chromium demo test book pdf release grade lab bench clean
+.PHONY: help env chromium demo test book pdf release kit grade lab bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -63,6 +63,9 @@ grade: release ## autograde submitted/, write feedback/ and grades.csv
 	  nbgrader autograde $$set; nbgrader generate_feedback $$set; \
 	  else echo "submitted/: nobody has handed in $$set"; fi; done
 	nbgrader export --to=grades.csv
+
+kit: release ## the learners' zip: notebooks, package, one command to start
+	python -m tools.kit.build
 
 lab: env ## JupyterLab on exercises/
 	jupyter lab --notebook-dir=exercises

@@ -29,24 +29,41 @@ class _Refusal(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith(("autograder.grading", "autograder.kernel", "nbgrader")):
+                raise _Refusal(
+                    f"`{ctx.invoked_subcommand}` is for instructors and needs {error.name}, which the learners' "
+                    "package leaves out. Run it in the course's own environment (make env)."
+                ) from error
+            raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="autograder", prog_name="autograder")
 def main() -> None:
     """Watch, check and grade PyTorch code that sets the mode and the gradient switch."""
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--fail-on-findings", is_flag=True, help="End with status 1 if anything looks wrong, for CI.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="PICTURE",
     help="Where to write the timeline (.svg, .png or .pdf). Default: SCRIPT-timeline.svg in the current folder.",
 )  # fmt: skip
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def trace(script: Path, args: tuple[str, ...], output: Path | None) -> None:
+def trace(script: Path, args: tuple[str, ...], output: Path | None, fail_on_findings: bool) -> None:
     """Run a training SCRIPT, unchanged, and say what looks wrong with its two switches.
 
-    What stands after SCRIPT is handed to it. The exit status is the script's own. PyTorch is loaded before the script
-    starts: environment variables that it reads while loading (OMP_NUM_THREADS) are to be set outside.
+    What stands after SCRIPT is handed to it. PyTorch is loaded before the script starts: environment variables that it
+    reads while loading (OMP_NUM_THREADS) are to be set outside.
+
+    The exit status is the script's own, or 2 if there was nothing to run. With --fail-on-findings, a script that ends
+    with status 0 gives 1 if there are findings.
     """
     code = _compiled(script)
     picture = _picture_path(script, output)
@@ -57,8 +74,8 @@ def trace(script: Path, args: tuple[str, ...], output: Path | None) -> None:
     watched = ModeTrace()
     status = _run(code, script, args, watched)
     sys.stdout.flush()
-    _report(watched, started_in, picture, interrupted=status == _INTERRUPTED)
-    sys.exit(status)
+    found = _report(watched, started_in, picture, interrupted=status == _INTERRUPTED)
+    sys.exit(status or int(fail_on_findings and bool(found)))
 
 
 def _compiled(script: Path) -> CodeType:
@@ -146,7 +163,7 @@ def _show(error: BaseException, script: str) -> None:
 # ---------------------------------------------------------------------- what was found
 
 
-def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: bool) -> None:
+def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: bool) -> list[TraceFinding]:
     seen = any(e.kind in ("forward", "backward", "step") for e in watched.events)
     found = [f for f in watched.findings() if f.rule not in _BLOCK_RULES]
     click.echo()
@@ -165,6 +182,7 @@ def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: boo
             click.echo(f"The timeline could not be written to {picture}: {error.strerror}.", err=True)
         else:
             click.echo(f"Timeline: {_relative(str(picture), folder)}")
+    return found
 
 
 def _headline(watched: ModeTrace, found: list[TraceFinding], seen: bool, interrupted: bool) -> str:
@@ -253,6 +271,23 @@ def grade(
     except console.REFUSALS as error:
         raise _Refusal(str(error)) from error
     sys.exit(status)
+
+
+# ---------------------------------------------------------------------- progress
+
+
+@main.command()
+def progress() -> None:
+    """Show which exercises are done and which are left, and where that is kept.
+
+    TWO_SWITCHES_PROGRESS names another file, or is "off": then nothing is kept.
+    """
+    from autograder import specs
+
+    try:
+        click.echo(specs.progress())
+    except specs.ProgressError as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

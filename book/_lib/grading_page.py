@@ -90,15 +90,10 @@ def _problem_set(name: str, infos: list[ExerciseInfo], rows: dict[str, list[Numb
         wrong = [row for row in rows[info.id] if not row["right"]]
         failed = sum(seeds - row["verdicts"].get("passed", 0) for row in right)
         passed, named = _passed_and_named(wrong)
+        called = f"{n} `{info.id.partition('.')[2]}`"
+        gradings = seeds * len(wrong)
         summary.append(
-            (
-                f"{n} `{info.id.partition('.')[2]}`",
-                len(right),
-                failed,
-                len(wrong),
-                passed,
-                _share(named, seeds * len(wrong)),
-            )
+            (called, f"{failed} of {seeds * len(right)}", f"{passed} of {gradings}", _share(named, gradings))
         )
         for mistake in {row["misconception"] for row in wrong}:
             matrix[mistake][n] = _cell([row for row in wrong if row["misconception"] == mistake], seeds)
@@ -108,7 +103,7 @@ def _problem_set(name: str, infos: list[ExerciseInfo], rows: dict[str, list[Numb
         for entry in REGISTRY.values()
         if entry.id in matrix
     ]
-    columns = ("exercise", "right", "failed", "wrong", "passed", "named")
+    columns = ("exercise", "right failed", "wrong passed", "named")
     n, _, topic = name.removeprefix("ps").partition("-")
     parts = (f"### Problem set {n}: {topic}", _table(columns, summary), _table(("misconception", *order), kills))
     return "\n\n".join(parts)

@@ -6,6 +6,7 @@ import hashlib
 import html
 import json
 import logging
+import os
 import re
 import shutil
 import sys
@@ -22,6 +23,7 @@ from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ConfigError
 from sphinx.util.logging import getLogger
 
 BOOK = Path(__file__).resolve().parent.parent
@@ -100,6 +102,54 @@ def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
     load_executor("local-parallel", cache, logger=quiet).run_and_cache(
         filter_uris=missing, timeout=app.config.nb_execution_timeout
     )
+
+
+def connect_repository(app: Sphinx, config: Config) -> None:
+    """Links to the repository, and to Binder, need its address: `TWO_SWITCHES_REPOSITORY`. Without it there are none.
+
+    Raises:
+        ConfigError: if it is no address of a repository.
+    """
+    address = os.environ.get("TWO_SWITCHES_REPOSITORY", "").strip().rstrip("/").removesuffix(".git")
+    config.add("house_repository", address, "html", (str,))
+    if not address:
+        return
+    if not re.fullmatch(r"https://[\w.-]+(/[\w.-]+){2,}", address):
+        raise ConfigError(
+            f"TWO_SWITCHES_REPOSITORY is {address!r}. It should be the address of the repository's page, such as "
+            "https://github.com/OWNER/NAME, or not be set: then the book has no links to a repository."
+        )
+    config.html_theme_options |= {
+        "repository_url": address,
+        "repository_branch": "main",
+        "path_to_docs": "book",
+        "use_repository_button": True,
+    }
+
+
+def launch_url(repository: str, page: str) -> str | None:
+    """Binder, opened on a chapter's problem set; None where there is none, or where Binder does not look."""
+    place = re.fullmatch(r"https://(github|gitlab)\.com/([^/]+)/([^/]+)", repository)
+    notebook = next(ROOT.glob(f"exercises/ps{int(page[:2])}-*/ps*.ipynb"), None) if re.match(r"\d\d-", page) else None
+    if not place or notebook is None:
+        return None
+    where = f"gh/{place[2]}/{place[3]}" if place[1] == "github" else f"gl/{place[2]}%2F{place[3]}"
+    return f"https://mybinder.org/v2/{where}/main?urlpath=lab/tree/{notebook.relative_to(ROOT).as_posix()}"
+
+
+def offer_launch(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Beside the download button, a chapter's exercises where they can be done without installing anything."""
+    url = launch_url(app.config.house_repository, pagename)
+    if url and "header_buttons" in context:
+        context["header_buttons"].append(
+            {
+                "type": "link",
+                "url": url,
+                "icon": "fas fa-rocket",
+                "tooltip": "Do the exercises on Binder",
+                "label": "launch-exercises",
+            }
+        )
 
 
 def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -220,7 +270,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", write_pages, priority=1)  # before the table of contents is read
     app.add_config_value("house_execute_ahead", True, "", bool)
     app.connect("env-before-read-docs", execute_ahead)
+
+
+    app.connect("config-inited", connect_repository, priority=1)
     app.connect("html-page-context", offer_notebook, priority=400)
+    app.connect("html-page-context", offer_launch, priority=600)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", name_page)
     app.connect("html-page-context", load_later, priority=900)
