@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
 import os
 import sys
 import tokenize
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import TYPE_CHECKING
@@ -197,6 +199,70 @@ def _told(finding: TraceFinding, folder: Path) -> str:
 def _relative(path: str, folder: Path) -> str:
     absolute = Path(os.path.normpath(folder / path))
     return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
+
+
+# ---------------------------------------------------------------------- the instructor's commands
+
+_course = click.option(
+    "--course", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
+    help="The course folder, with nbgrader_config.py. Default: the current one.",
+)  # fmt: skip
+_db = click.option("--db", metavar="URL", help="The gradebook, as sqlite:///PATH or postgresql+psycopg://HOST/NAME.")
+
+
+@contextlib.contextmanager
+def _instructor() -> Iterator[ModuleType]:
+    """The module of the instructor's commands; what it refuses becomes one line."""
+    try:
+        from autograder.grading import commands
+    except ImportError as error:
+        raise _Refusal(f"this needs {error.name}: pip install 'autograder[instructor]'.") from error
+    try:
+        yield commands
+    except commands.REFUSALS as error:
+        raise _Refusal(commands.told(error)) from error
+
+
+@main.command()
+@click.argument("problem_sets", nargs=-1)
+@_course
+@_db
+def release(problem_sets: tuple[str, ...], course: Path, db: str | None) -> None:
+    """Make the learners' notebooks from the masters, of PROBLEM_SETS or of all, and enter them into the gradebook."""
+    with _instructor() as commands:
+        commands.release(course, problem_sets, database=db)
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", "students", multiple=True, metavar="NAME", help="This learner only; may be repeated.")
+@_course
+@_db
+def feedback(problem_set: str, students: tuple[str, ...], course: Path, db: str | None) -> None:
+    """Write the feedback pages of PROBLEM_SET: what was graded, messages, comments, points."""
+    with _instructor() as commands:
+        commands.feedback(course, problem_set, students, database=db)
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PAGE",
+    help="Where to write the page. Default: PROBLEM_SET-report.html in the current folder.",
+)
+@click.option("--without-names", is_flag=True, help="Leave out what names a student: a page to show in class.")
+@_course
+@_db
+def report(problem_set: str, output: Path | None, without_names: bool, course: Path, db: str | None) -> None:
+    """Write a page about what the class made of PROBLEM_SET: scores, misconceptions, what to discuss next.
+
+    The page stands alone: it needs no network and runs no script.
+    """
+    with _instructor() as commands:
+        commands.report(course, problem_set, output, names=not without_names, database=db)
 
 
 if __name__ == "__main__":
