@@ -18,6 +18,7 @@ from nbgrader.preprocessors import (
 )
 
 from autograder.grading.feedback import FeedbackExporter
+from autograder.grading.late import LatePolicy
 from autograder.grading.preprocessors import BelieveReports, SaveMessages
 from autograder.grading.seed import use_course_seed
 from autograder.grading.stubs import ClearSolutionsToStubs
@@ -66,5 +67,12 @@ c.Execute.startup_timeout = 120
 c.Execute.iopub_timeout = 30
 # Kernels write their own notices into the grader's log, one for each submission: errors are enough.
 c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]
+
+# Lateness, where the gradebook has a due date (`nbgrader db assignment add ps3-evaluation --duedate=…`): a quarter of
+# an hour costs nothing, then each day begun costs 10 % of what the checks gave, at most half of it.
+c.AssignLatePenalties.plugin_class = LatePolicy
+c.LatePolicy.grace_minutes = 15
+c.LatePolicy.percent_per_day = 10
+c.LatePolicy.most_percent = 50
 
 c.GenerateFeedback.exporter_class = FeedbackExporter

@@ -86,12 +86,16 @@ def read_roster(path: Path) -> tuple[Roster, list[str]]:
     called = {ours: _column(columns, names) for ours, names in _CALLED.items()}
     canvas = _is_canvas(columns)
     if canvas:
-        called |= {"lms_id": _exactly(columns, "ID"), "id": _exactly(columns, "SIS Login ID") or _exactly(columns, "ID")}
+        called |= {
+            "lms_id": _exactly(columns, "ID"),
+            "id": _exactly(columns, "SIS Login ID") or _exactly(columns, "ID"),
+        }
     if not called["id"]:
-        called["id"] = called["email"]
+        called["id"] = called["email"] or called["lms_id"]
     if not called["id"]:
         raise CourseError(
-            f"{path} has no column that names students: none of {', '.join(_CALLED['id'])}. It has: {', '.join(columns)}."
+            f"{path} has no column that names students: none of {', '.join(_CALLED['id'])}. "
+            f"It has: {', '.join(columns)}."
         )
     people: dict[str, Person] = {}
     for line, row in rows:
@@ -104,7 +108,9 @@ def read_roster(path: Path) -> tuple[Roster, list[str]]:
             raise CourseError(f"{path}, line {line}: there is no {called['id']}, so this student would have no folder.")
         check_id(values["id"], f"{path}, line {line}")
         if values["id"] in people:
-            raise CourseError(f"{path}, line {line}: {values['id']} is there twice. Every student needs an id of their own.")
+            raise CourseError(
+                f"{path}, line {line}: {values['id']} is there twice. Every student needs an id of their own."
+            )
         name = values["name"] or f"{values['first']} {values['last']}".strip()
         number = re.sub(r"^\D+(?=\d+$)", "", values["lms_id"])  # Moodle's worksheet: "Participant 123"
         people[values["id"]] = Person(values["id"], name, values["email"], number)
