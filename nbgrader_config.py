@@ -16,6 +16,7 @@ from nbgrader.preprocessors import (
 )
 
 from autograder.grading.feedback import FeedbackExporter
+from autograder.grading.late import LatePolicy
 from autograder.grading.preprocessors import GradeCells, RestoreCells, SaveMessages, SubmissionExporter
 from autograder.grading.stubs import ClearSolutionsToStubs
 
@@ -58,5 +59,12 @@ c.Autograde.autograde_preprocessors = [
 c.GradeCells.seed_file = str(root / ".grading-seed")
 # Seconds. A check takes about one.
 c.GradeCells.cell_seconds = 30
+
+# Lateness, where the gradebook has a due date (`nbgrader db assignment add ps3-evaluation --duedate=…`): a quarter of
+# an hour costs nothing, then each day begun costs 10 % of what the checks gave, at most half of it.
+c.AssignLatePenalties.plugin_class = LatePolicy
+c.LatePolicy.grace_minutes = 15
+c.LatePolicy.percent_per_day = 10
+c.LatePolicy.most_percent = 50
 
 c.GenerateFeedback.exporter_class = FeedbackExporter

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
 import os
 import sys
 import tokenize
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import TYPE_CHECKING
@@ -219,6 +221,12 @@ def _relative(path: str, folder: Path) -> str:
 
 # ---------------------------------------------------------------------- grade
 
+_course = click.option(
+    "--course", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
+    help="The course folder, with nbgrader_config.py. Default: the current one.",
+)  # fmt: skip
+_db = click.option("--db", metavar="URL", help="The gradebook, as sqlite:///PATH or postgresql+psycopg://HOST/NAME.")
+
 
 @main.command()
 @click.argument("problem_set")
@@ -228,17 +236,14 @@ def _relative(path: str, folder: Path) -> str:
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of this Dask scheduler, as tcp://HOST:8786.")
 @click.option("--force", is_flag=True, help="Grade again what has been graded.")
-@click.option("--db", metavar="URL", help="The gradebook, as sqlite:///PATH or postgresql+psycopg://HOST/NAME.")
+@_db
 @click.option(
     "--sandbox",
     type=click.Choice(["full", "reduced"]),
     help="How the learners' code is shut in. Default: what nbgrader_config.py says.",
 )
 @click.option("--unsafe", is_flag=True, help="Let the learners' code run with your own rights.")
-@click.option(
-    "--course", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
-    help="The course folder, with nbgrader_config.py. Default: the current one.",
-)  # fmt: skip
+@_course
 def grade(
     problem_set: str,
     students: tuple[str, ...],
@@ -288,6 +293,167 @@ def progress() -> None:
         click.echo(specs.progress())
     except specs.ProgressError as error:
         raise click.ClickException(str(error)) from error
+
+
+# ---------------------------------------------------------------------- the instructor's commands
+
+
+@contextlib.contextmanager
+def _instructor() -> Iterator[ModuleType]:
+    """The module of the instructor's commands; what it refuses becomes one line."""
+    try:
+        from autograder.grading import commands
+    except ImportError as error:
+        raise _Refusal(f"this needs {error.name}: pip install 'autograder[instructor]'.") from error
+    try:
+        yield commands
+    except commands.REFUSALS as error:
+        raise _Refusal(commands.told(error)) from error
+
+
+@main.command()
+@click.argument("problem_sets", nargs=-1)
+@_course
+@_db
+def release(problem_sets: tuple[str, ...], course: Path, db: str | None) -> None:
+    """Make the learners' notebooks from the masters, of PROBLEM_SETS or of all, and enter them into the gradebook."""
+    with _instructor() as commands:
+        commands.release(course, problem_sets, database=db)
+
+
+@main.command()
+@click.argument("download", type=click.Path(path_type=Path))
+@click.option(
+    "--roster",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="The class: columns id, name, email, lms_id; or Canvas's or Moodle's own table of it. "
+    "Default: the students whom the gradebook knows by name.",
+)
+@click.option("--set", "problem_set", metavar="PROBLEM_SET", help="Take the notebooks of this problem set only.")
+@click.option("--update", is_flag=True, help="Replace what was collected before; it is kept in .replaced/.")
+@click.option(
+    "--timestamps",
+    is_flag=True,
+    help="Write the files' times for nbgrader, which counts lateness from them. Moodle's are those of handing in, "
+    "Canvas's those of the download.",
+)
+@_course
+@_db
+def collect(
+    download: Path,
+    roster: Path | None,
+    problem_set: str | None,
+    update: bool,
+    timestamps: bool,
+    course: Path,
+    db: str | None,
+) -> None:
+    """Put the notebooks of a DOWNLOAD, a zip file or a folder, where nbgrader looks for submissions.
+
+    It may be Moodle's "Download all submissions", Canvas's "Download Submissions", or folders named after students. The
+    exit status is 1 if something found no place.
+    """
+    with _instructor() as commands:
+        status = commands.collect(
+            course, download, roster=roster, problem_set=problem_set, update=update, timestamps=timestamps, database=db
+        )
+    sys.exit(status)
+
+
+@main.command()
+@click.argument("problem_sets", nargs=-1)
+@click.option(
+    "--format", "form", type=click.Choice(["canvas", "moodle", "csv", "json"]), default="csv", show_default=True
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write. Default: scores-FORMAT.csv (or .json) in the current folder.",
+)
+@click.option(
+    "--roster",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="Canvas's export of its gradebook, whose ids are taken over; Moodle's grading worksheet, which is filled in.",
+)
+@click.option(
+    "--title",
+    "titles",
+    multiple=True,
+    metavar="PROBLEM_SET=TITLE",
+    help='What Canvas calls a problem set: --title "ps3=Problem set 3 (4711)"; may be repeated.',
+)
+@click.option("--partial", is_flag=True, help="Export scores that are not final, too.")
+@click.option("--missing-as-zero", is_flag=True, help="0 points for what was not handed in, instead of nothing.")
+@_course
+@_db
+def export(
+    problem_sets: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    roster: Path | None,
+    titles: tuple[str, ...],
+    partial: bool,
+    missing_as_zero: bool,
+    course: Path,
+    db: str | None,
+) -> None:
+    """Write the scores of PROBLEM_SETS, or of all, for a learning-management system or a script.
+
+    Manual scores, extra credit and penalties for lateness are counted. A score that still waits for a person, or could
+    not be graded, is left empty and told, and the exit status is 1.
+    """
+    named = dict(title.partition("=")[::2] for title in titles)
+    if not all(named.values()):
+        raise _Refusal("--title takes PROBLEM_SET=TITLE.")
+    with _instructor() as commands:
+        status = commands.export(
+            course,
+            problem_sets,
+            form,
+            output,
+            roster=roster,
+            titles=named,
+            partial=partial,
+            missing_as_zero=missing_as_zero,
+            database=db,
+        )
+    sys.exit(status)
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", "students", multiple=True, metavar="NAME", help="This learner only; may be repeated.")
+@_course
+@_db
+def feedback(problem_set: str, students: tuple[str, ...], course: Path, db: str | None) -> None:
+    """Write the feedback pages of PROBLEM_SET: what was graded, messages, comments, points."""
+    with _instructor() as commands:
+        commands.feedback(course, problem_set, students, database=db)
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PAGE",
+    help="Where to write the page. Default: PROBLEM_SET-report.html in the current folder.",
+)
+@click.option("--without-names", is_flag=True, help="Leave out what names a student: a page to show in class.")
+@_course
+@_db
+def report(problem_set: str, output: Path | None, without_names: bool, course: Path, db: str | None) -> None:
+    """Write a page about what the class made of PROBLEM_SET: scores, misconceptions, what to discuss next.
+
+    The page stands alone: it needs no network and runs no script.
+    """
+    with _instructor() as commands:
+        commands.report(course, problem_set, output, names=not without_names, database=db)
 
 
 if __name__ == "__main__":
