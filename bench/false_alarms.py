@@ -1,8 +1,8 @@
 """How often the statistical checks fail a right solution by chance: on paper, and simulated.
 
-Right candidates of the exercises that state a false-alarm bound are graded with many seeds.  Every count a judge makes
-is recorded with its surprise, so that milder thresholds, at which false alarms do happen, can be held against the bound
-as well: a count's surprise exceeds t with probability at most 2 exp(-t).
+Right candidates of the exercises that state a false-alarm bound are graded with many seeds.  Every binomial count a
+judge makes is recorded with its surprise, so that milder thresholds, at which false alarms do happen, can be held
+against the bound as well: a count's surprise exceeds t with probability at most 2 exp(-t).
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ def main(number: int, jobs: int) -> None:
             "most_counts": max(map(len, surprises[e])),
             "gradings": len(passed[e]),
             "failed": passed[e].count(False),
-            "largest_surprise": round(max(max(values) for values in surprises[e]), 2),
+            "largest_surprise": round(max((value for values in surprises[e] for value in values), default=0.0), 2),
         }
+        for seed, fine in enumerate(passed[e]):
+            if not fine:
+                print(f"{e} failed a right candidate with seed {seed}")
         print(f"{e:28}" + "".join(f"{key} {value:<12.3g}" for key, value in rows[e].items()))
     everything = [value for e in statistical for values in surprises[e] for value in values]
     thresholds = []

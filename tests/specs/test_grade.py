@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
@@ -10,8 +9,8 @@ import torch
 from torch import nn
 
 import autograder
-from autograder import ModeTrace, check, exercises, grade, set_seed
-from autograder.specs import MIME, REGISTRY, collect, decide, find
+from autograder import ModeTrace, exercises, grade, set_seed
+from autograder.specs import REGISTRY, collect, decide, find
 from autograder.specs._evidence import EvidenceError, describe, pack, unpack
 from autograder.specs._limit import CouldNotGrade
 from tests.corpora import load
