@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections import Counter
@@ -32,7 +33,7 @@ def told(error: Exception) -> str:
     """What to tell about one of REFUSALS."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}. Nothing that stood there before was changed."
+        return f"{where}{error.strerror}. What stood there before is unchanged; the same command can be run again."
     return str(error)
 
 
@@ -194,11 +195,12 @@ def _api(course: CourseFolder) -> NbGraderAPI:
 
 
 def _nbgrader(result: dict[str, Any], what: str) -> None:
-    """Raise what nbgrader says about a failure: the last line of its log that is an error."""
+    """Raise what nbgrader says about a failure: the last error that its log names, rather than its summary."""
     if not result["success"]:
-        lines = [line for line in (result.get("log") or "").splitlines() if "ERROR" in line or "Error" in line]
-        reason = lines[-1] if lines else (result.get("error") or "").strip().splitlines()[-1]
-        raise CourseError(f"nbgrader could not do it ({what}): {reason.strip()}")
+        log = f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()
+        errors = [line for line in log if re.match(r"\s*(\w+\.)*[A-Z]\w+: ", line) and "NbGraderException" not in line]
+        summary = [line for line in log if "ERROR" in line] or log
+        raise CourseError(f"nbgrader could not do it ({what}): {(errors or summary)[-1].strip()}")
 
 
 def _writable(folder: Path) -> None:
