@@ -13,7 +13,7 @@ unexport PYTHONPATH
 PROBLEM_SETS = $(notdir $(wildcard solutions/ps*))
 
 .DEFAULT_GOAL := help
-.PHONY: help env chromium demo test book release grade lab bench clean
+.PHONY: help env chromium demo test book pdf release kit grade lab bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -30,6 +30,7 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt | sed '/already satisfied/d'
 	$(PIP) --no-deps --no-build-isolation --editable . | sed '/already satisfied/d'
+	$(VENV)/bin/jupyter kernelspec install --sys-prefix --name two-switches autograder/kernel/kernelspec 2>/dev/null
 	@rm $(VENV)/.installing && touch $@
 
 # Debian's browser, for the tests of the built pages. They are skipped, and say so, where there is none.
@@ -49,6 +50,10 @@ test: env chromium ## everything that is tested
 book: env ## build the book into _build/html
 	jupyter-book build book --config _config.yml --path-output . --all -W -n --keep-going
 
+pdf: env chromium ## print the book into _build/pdf/
+	jupyter-book build book --config _config.yml --path-output . --builder custom --custom-builder singlehtml -W -n --keep-going
+	python -m tools.pdf
+
 release: env ## generate exercises/ from solutions/
 	@for set in $(PROBLEM_SETS); do nbgrader generate_assignment $$set --force --log-level=ERROR; \
 	  echo "released exercises/$$set"; done
@@ -58,6 +63,9 @@ grade: release ## autograde submitted/, write feedback/ and grades.csv
 	  nbgrader autograde $$set; nbgrader generate_feedback $$set; \
 	  else echo "submitted/: nobody has handed in $$set"; fi; done
 	nbgrader export --to=grades.csv
+
+kit: release ## the learners' zip: notebooks, package, one command to start
+	python -m tools.kit.build
 
 lab: env ## JupyterLab on exercises/
 	jupyter lab --notebook-dir=exercises

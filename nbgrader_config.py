@@ -1,6 +1,5 @@
 """nbgrader on this course's folders. Read by every `nbgrader` command and by JupyterLab started here."""
 
-from functools import partial
 from pathlib import Path
 
 from nbgrader.preprocessors import (
@@ -10,7 +9,6 @@ from nbgrader.preprocessors import (
     ClearMarkScheme,
     ClearOutput,
     ComputeChecksums,
-    Execute,
     LimitOutput,
     LockCells,
     SaveAutoGrades,
@@ -19,8 +17,7 @@ from nbgrader.preprocessors import (
 
 from autograder.grading.feedback import FeedbackExporter
 from autograder.grading.late import LatePolicy
-from autograder.grading.preprocessors import BelieveReports, SaveMessages
-from autograder.grading.seed import use_course_seed
+from autograder.grading.preprocessors import GradeCells, RestoreCells, SaveMessages, SubmissionExporter
 from autograder.grading.stubs import ClearSolutionsToStubs
 
 c = get_config()
@@ -48,25 +45,20 @@ c.GenerateAssignment.preprocessors = [
     CheckCellMetadata,
 ]
 
-# Autograding: a check cell that a learner deleted comes back, and only the report of `check` is believed.
-c.OverwriteCells.add_missing_cells = True
+# Autograding: cells that learners may not change come back, and only a verdict of the referee is worth points.
+c.Autograde.exporter_class = SubmissionExporter
+c.Autograde.sanitize_preprocessors = [RestoreCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [
-    Execute,
-    BelieveReports,
+    GradeCells,
     LimitOutput,
     SaveAutoGrades,
     SaveMessages,
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-c.Autograde.pre_convert_hook = partial(use_course_seed, root / ".grading-seed")
-
-# Seconds. A check takes about one; an endless loop costs this much twice, in the example and in the check.
-c.Execute.timeout = 30
-c.Execute.startup_timeout = 120
-c.Execute.iopub_timeout = 30
-# Kernels write their own notices into the grader's log, one for each submission: errors are enough.
-c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]
+c.GradeCells.seed_file = str(root / ".grading-seed")
+# Seconds. A check takes about one.
+c.GradeCells.cell_seconds = 30
 
 # Lateness, where the gradebook has a due date (`nbgrader db assignment add ps3-evaluation --duedate=…`): a quarter of
 # an hour costs nothing, then each day begun costs 10 % of what the checks gave, at most half of it.

@@ -6,6 +6,6 @@
 
 from ._seed import set_seed
 from .observe import ModeTrace
-from .specs import CheckFailed, Finding, Report, check, exercises, grade
+from .specs import CheckFailed, Finding, Report, check, exercises, grade, progress
 
-__all__ = ["CheckFailed", "Finding", "ModeTrace", "Report", "check", "exercises", "grade", "set_seed"]
+__all__ = ["CheckFailed", "Finding", "ModeTrace", "Report", "check", "exercises", "grade", "progress", "set_seed"]

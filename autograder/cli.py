@@ -31,24 +31,41 @@ class _Refusal(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith(("autograder.grading", "autograder.kernel", "nbgrader")):
+                raise _Refusal(
+                    f"`{ctx.invoked_subcommand}` is for instructors and needs {error.name}, which the learners' "
+                    "package leaves out. Run it in the course's own environment (make env)."
+                ) from error
+            raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="autograder", prog_name="autograder")
 def main() -> None:
     """Watch, check and grade PyTorch code that sets the mode and the gradient switch."""
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--fail-on-findings", is_flag=True, help="End with status 1 if anything looks wrong, for CI.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="PICTURE",
     help="Where to write the timeline (.svg, .png or .pdf). Default: SCRIPT-timeline.svg in the current folder.",
 )  # fmt: skip
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def trace(script: Path, args: tuple[str, ...], output: Path | None) -> None:
+def trace(script: Path, args: tuple[str, ...], output: Path | None, fail_on_findings: bool) -> None:
     """Run a training SCRIPT, unchanged, and say what looks wrong with its two switches.
 
-    What stands after SCRIPT is handed to it. The exit status is the script's own. PyTorch is loaded before the script
-    starts: environment variables that it reads while loading (OMP_NUM_THREADS) are to be set outside.
+    What stands after SCRIPT is handed to it. PyTorch is loaded before the script starts: environment variables that it
+    reads while loading (OMP_NUM_THREADS) are to be set outside.
+
+    The exit status is the script's own, or 2 if there was nothing to run. With --fail-on-findings, a script that ends
+    with status 0 gives 1 if there are findings.
     """
     code = _compiled(script)
     picture = _picture_path(script, output)
@@ -59,8 +76,8 @@ def trace(script: Path, args: tuple[str, ...], output: Path | None) -> None:
     watched = ModeTrace()
     status = _run(code, script, args, watched)
     sys.stdout.flush()
-    _report(watched, started_in, picture, interrupted=status == _INTERRUPTED)
-    sys.exit(status)
+    found = _report(watched, started_in, picture, interrupted=status == _INTERRUPTED)
+    sys.exit(status or int(fail_on_findings and bool(found)))
 
 
 def _compiled(script: Path) -> CodeType:
@@ -148,7 +165,7 @@ def _show(error: BaseException, script: str) -> None:
 # ---------------------------------------------------------------------- what was found
 
 
-def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: bool) -> None:
+def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: bool) -> list[TraceFinding]:
     seen = any(e.kind in ("forward", "backward", "step") for e in watched.events)
     found = [f for f in watched.findings() if f.rule not in _BLOCK_RULES]
     click.echo()
@@ -167,6 +184,7 @@ def _report(watched: ModeTrace, folder: Path, picture: Path, *, interrupted: boo
             click.echo(f"The timeline could not be written to {picture}: {error.strerror}.", err=True)
         else:
             click.echo(f"Timeline: {_relative(str(picture), folder)}")
+    return found
 
 
 def _headline(watched: ModeTrace, found: list[TraceFinding], seen: bool, interrupted: bool) -> str:
@@ -201,13 +219,83 @@ def _relative(path: str, folder: Path) -> str:
     return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
 
 
-# ---------------------------------------------------------------------- the instructor's commands
+# ---------------------------------------------------------------------- grade
 
 _course = click.option(
     "--course", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
     help="The course folder, with nbgrader_config.py. Default: the current one.",
 )  # fmt: skip
 _db = click.option("--db", metavar="URL", help="The gradebook, as sqlite:///PATH or postgresql+psycopg://HOST/NAME.")
+
+
+@main.command()
+@click.argument("problem_set")
+@click.option("--student", "students", multiple=True, metavar="NAME", help="Grade this learner only; may be repeated.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: as many as there are processors."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of this Dask scheduler, as tcp://HOST:8786.")
+@click.option("--force", is_flag=True, help="Grade again what has been graded.")
+@_db
+@click.option(
+    "--sandbox",
+    type=click.Choice(["full", "reduced"]),
+    help="How the learners' code is shut in. Default: what nbgrader_config.py says.",
+)
+@click.option("--unsafe", is_flag=True, help="Let the learners' code run with your own rights.")
+@_course
+def grade(
+    problem_set: str,
+    students: tuple[str, ...],
+    jobs: int | None,
+    scheduler: str | None,
+    force: bool,
+    db: str | None,
+    sandbox: str | None,
+    unsafe: bool,
+    course: Path,
+) -> None:
+    """Grade what has been handed in for PROBLEM_SET and write it into the gradebook.
+
+    The result is that of `nbgrader autograde`. What has been graded before is left alone, so a run that was interrupted
+    is finished by the same command. The exit status is 0 if everything could be graded, 1 if something could not.
+    """
+    if unsafe and sandbox:
+        raise _Refusal("--unsafe is no sandbox at all: leave out --sandbox, or leave out --unsafe.")
+    if scheduler and jobs:
+        raise _Refusal("--jobs counts processes here, and --scheduler has workers of its own: leave one of them out.")
+    try:
+        from autograder.grading import console
+    except ImportError as error:
+        raise _Refusal(f"grading needs {error.name}: pip install 'autograder[instructor]'.") from error
+    try:
+        status = console.grade(
+            course, problem_set, students=students, jobs=jobs, scheduler=scheduler, force=force, database=db,
+            sandbox="none" if unsafe else sandbox,
+        )  # fmt: skip
+    except console.REFUSALS as error:
+        raise _Refusal(str(error)) from error
+    sys.exit(status)
+
+
+# ---------------------------------------------------------------------- progress
+
+
+@main.command()
+def progress() -> None:
+    """Show which exercises are done and which are left, and where that is kept.
+
+    TWO_SWITCHES_PROGRESS names another file, or is "off": then nothing is kept.
+    """
+    from autograder import specs
+
+    try:
+        click.echo(specs.progress())
+    except specs.ProgressError as error:
+        raise click.ClickException(str(error)) from error
+
+
+# ---------------------------------------------------------------------- the instructor's commands
 
 
 @contextlib.contextmanager

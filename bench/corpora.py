@@ -68,6 +68,9 @@ def main(seeds: int, jobs: int, only: str) -> None:
         print(f"{exercise:34}" + "".join(f"{counts[c]:16}" for c in columns))
         total.update(counts)
     print(f"{'gradings':34}" + "".join(f"{total[c]:16}" for c in columns))
+    for row in rows:
+        if row["verdicts"] != {row["misconception"] or "passed": seeds}:
+            print("OFF", row["exercise"], row["misconception"] or "right", row["title"], row["verdicts"], sep=" | ")
     _record.write("corpora", seeds=seeds, topics=only or "all", total=dict(total), candidates=rows)
 
 

@@ -12,7 +12,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from autograder.kernel import available_levels
+
 ROOT = Path(__file__).resolve().parent.parent
+#: The strongest isolation of learners' code that this machine has.
+LEVEL = available_levels()[0]
+
+# Whoever runs the tests may be a learner too.
+os.environ["TWO_SWITCHES_PROGRESS"] = "off"
 
 # Busy machines are slow machines, and a test that fails must fail again when it is run again.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, print_blob=True)
@@ -24,6 +31,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An instructor's course folder of its own: configuration and master notebooks, no gradebook yet."""
     folder = tmp_path_factory.mktemp("course")
     shutil.copy(ROOT / "nbgrader_config.py", folder)
+    with (folder / "nbgrader_config.py").open("a") as config:
+        config.write(f'\nc.GradeCells.sandbox = "{LEVEL.value}"\n')
     shutil.copytree(ROOT / "solutions", folder / "solutions")
     return folder
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import itertools
+import os
 import shutil
 import sys
-import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nbformat
@@ -27,14 +27,16 @@ from rich.table import Table
 from traitlets.config import Config, PyFileConfigLoader
 
 from autograder.grading.export import ExerciseExport
-from autograder.grading.preprocessors import is_check
-from autograder.grading.seed import use_course_seed
-from autograder.grading.verdict import exercise_of, read_verdict
+from autograder.grading.runner import Course, LocalWorkers, Submission, grade_class
+from autograder.grading.submission import GradedSubmission
+from autograder.grading.verdict import reports_in
+from autograder.kernel import available_levels
 from tools.sample_class import Sample, exercises_in, hand_in, sample_class
 
 ROOT = Path(__file__).resolve().parent.parent
 COURSE = ROOT / "_build" / "demo"
 BOOK = ROOT / "_build" / "html" / "index.html"
+WORKERS = min(4, os.cpu_count() or 1)
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
@@ -49,7 +51,8 @@ def course_config(course: Path) -> Config:
     config.CourseDirectory.root = str(course)
     config.CourseDirectory.source_directory = str(ROOT / "solutions")
     config.CourseDirectory.release_directory = "released"
-    config.Autograde.pre_convert_hook = partial(use_course_seed, course / ".grading-seed")
+    config.GradeCells.seed_file = str(course / ".grading-seed")
+    config.GradeCells.sandbox = available_levels()[0].value
     return config
 
 
@@ -65,14 +68,26 @@ def release(api: NbGraderAPI, assignment: str, course: Path) -> Path:
     return notebook
 
 
-def grade(api: NbGraderAPI, assignment: str, samples: list[Sample]) -> None:
-    """Autograde the submissions one after the other and generate their feedback, saying where we are."""
-    for number, sample in enumerate(samples, 1):
-        started = time.monotonic()
-        _succeed(api.autograde(assignment, sample.student), f"autograde {assignment} {sample.student}")
-        _succeed(api.generate_feedback(assignment, sample.student), f"generate_feedback {assignment} {sample.student}")
-        took = time.monotonic() - started
-        console.print(f"  {assignment}  {number:2} of {len(samples)}  {sample.student:24} {took:5.1f} s")
+def grade(config: Config, assignment: str, students: Sequence[str] = ()) -> None:
+    """Grade the submissions, also those that have been graded, saying where we are."""
+    course = Course.configured(config, assignment)
+    submissions = course.submissions(students)
+    number = itertools.count(1)
+
+    def tell(submission: Submission, graded: GradedSubmission | None) -> None:
+        count = f"{next(number):2} of {len(submissions)}"
+        console.print(f"  {assignment}  {count}  {submission.student:24} {graded.seconds if graded else 0:5.1f} s")
+
+    summary = grade_class(
+        course, submissions, workers=LocalWorkers(WORKERS), most_in_flight=2 * WORKERS, force=True, tell=tell
+    )
+    if summary.not_graded:
+        raise DemoFailed(f"could not be graded: {summary.not_graded}")
+
+
+def give_feedback(api: NbGraderAPI, assignment: str) -> None:
+    """Write what learners read, a page for each submission."""
+    _succeed(api.generate_feedback(assignment), f"generate_feedback {assignment}")
 
 
 def export(config: Config, course: Path) -> Path:
@@ -106,10 +121,9 @@ def count_misconceptions(course: Path, assignment: str) -> Counter[str]:
     """How many exercises of the autograded class were told each misconception."""
     counts: Counter[str] = Counter()
     for path in sorted((course / "autograded").glob(f"*/{assignment}/*.ipynb")):
-        for cell in filter(is_check, nbformat.read(path, as_version=4).cells):
-            settings = cell.metadata.nbgrader
-            verdict = read_verdict(cell.outputs, exercise_of(settings["grade_id"]), float(settings["points"]))
-            counts.update(verdict.misconceptions)
+        for report in reports_in(nbformat.read(path, as_version=4)):
+            # several checks of an exercise may name the same one
+            counts.update({finding["misconception"] for finding in report["findings"]} - {None})
     return counts
 
 
@@ -169,8 +183,10 @@ def run() -> None:
         console.print(f"  {assignment}: {count} submissions")
 
     console.rule("3  autograde and give feedback")
-    for assignment, (_, samples) in classes.items():
-        grade(api, assignment, samples)
+    console.print(f"  sandbox level: {config.GradeCells.sandbox}")
+    for assignment in classes:
+        grade(config, assignment)
+        give_feedback(api, assignment)
     scores = read_scores(export(config, COURSE))
 
     console.rule("4  what came of it")

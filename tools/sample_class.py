@@ -15,8 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.grading.preprocessors import is_check
-from autograder.grading.verdict import exercise_of, solution_cell_of
+from autograder.grading.verdict import exercise_of, is_check, solution_cell_of
 from tests.corpora import Candidate, load
 
 ANSWER = "A sample answer, for a person to grade."
@@ -102,13 +101,11 @@ def _with(points: Mapping[str, float], right: Mapping[str, list[Candidate]], exe
     """A right submission with this source in one exercise, which is worth nothing."""
     sample = _of_candidates(points, {other: some[0] for other, some in right.items()})
     written = source.format(name=exercise.rpartition(".")[2])
-    return replace(
-        sample, sources={**sample.sources, exercise: written}, expected={**sample.expected, exercise: 0.0}
-    )
+    return replace(sample, sources={**sample.sources, exercise: written}, expected={**sample.expected, exercise: 0.0})
 
 
 def _first_function(points: Mapping[str, float], right: Mapping[str, list[Candidate]]) -> str:
-    return next(e for e in points if callable(right[e][0].build()))
+    return next((e for e in points if callable(right[e][0].build())), next(iter(points)))
 
 
 def _take(candidates: Sequence[Candidate], turn: int) -> Candidate:

@@ -1,111 +1,99 @@
-"""nbgrader preprocessors of the autograding step; `nbgrader_config.py` puts them round `SaveAutoGrades`."""
+"""Plugs of `nbgrader autograde`, put together in `nbgrader_config.py`: the same grading as `autograder grade`."""
 
 from __future__ import annotations
 
-import html
-import re
-from dataclasses import replace
+from pathlib import Path
 
+import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
-from nbgrader import utils
 from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Enum, Integer, Unicode
 
-from ..specs import REGISTRY, misconception
-from .verdict import REPORT_MIME, Verdict, exercise_of, read_error, read_verdict, solution_cell_of
+from .execution import Limits, run, run_to_end
+from .gradebook import save_messages
+from .restore import read_notebook, restore
+from .seed import course_seed
+from .submission import GradedCell, files_beside
 
-_VERDICTS = "two-switches-verdicts"  # where nbconvert's resources carry them from one preprocessor to the next
-NO_RESPONSE = "No response."  # what nbgrader writes beside a solution cell that was not touched
-
-
-def is_check(cell: NotebookNode) -> bool:
-    """Whether the cell is graded by what it computes (and not by a person)."""
-    return cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell)
+_GRADED = "two-switches-graded"  # where nbconvert's resources carry the results from one preprocessor to the next
 
 
-class BelieveReports(NbGraderPreprocessor):
-    """Make each graded cell's outputs say what the report of `check` says, and nothing else.
+class SubmissionExporter(NotebookExporter):
+    """nbconvert's exporter of notebooks, which reads what learners hand in as `autograder grade` reads it."""
 
-    Stands after `Execute` and before `SaveAutoGrades`. A cell without a believable report gets 0 points and the reason.
-    What the cell wrote to stderr stays readable, but on stdout: nbgrader gives 0 points for a single warning there.
-    """
+    def from_filename(self, filename: str, resources: dict | None = None, **more: object) -> tuple[str, ResourcesDict]:
+        """Convert the notebook file. Raises UnreadableNotebook, which nbgrader reports for this submission alone."""
+        courses = CourseDirectory(parent=self)
+        path = Path(filename)
+        if path.resolve().is_relative_to(Path(courses.root, courses.autograded_directory).resolve()):
+            return super().from_filename(filename, resources, **more)  # the second pass, on what we have written
+        resources = resources or ResourcesDict()
+        resources["metadata"] = {"name": path.stem, "path": str(path.parent)}
+        return self.from_notebook_node(read_notebook(path.read_bytes()), resources, **more)
+
+
+def released_notebook(courses: CourseDirectory, assignment: str, notebook: str) -> Path:
+    """The released notebook file of an assignment. Raises FileNotFoundError with what to do."""
+    folder = courses.format_path(courses.release_directory, ".", assignment)
+    path = Path(folder, f"{notebook}.ipynb")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist. What was handed in is compared with what was released: "
+            f"run `nbgrader generate_assignment {assignment}` first."
+        )
+    return path
+
+
+class RestoreCells(NbGraderPreprocessor):
+    """Make of what was handed in what is run: see `restore.restore`. Stands alone in `sanitize_preprocessors`."""
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        """Rewrite the outputs of the graded cells of an executed notebook in place."""
-        ran = [cell for cell in nb.cells if cell.cell_type == "code" and "nbgrader" in cell.metadata]
-        errors = {cell.metadata.nbgrader.get("grade_id"): read_error(cell.outputs) for cell in ran}
-        for cell in filter(is_check, nb.cells):
-            grade_id = cell.metadata.nbgrader["grade_id"]
-            verdict = read_verdict(cell.outputs, exercise_of(grade_id), float(cell.metadata.nbgrader["points"]))
-            if verdict.refusal and (error := errors.get(solution_cell_of(grade_id))):
-                verdict = replace(verdict, refusal=f"The cell with the solution did not run: {error}.")
-            result = next((output for output in cell.outputs if output.output_type == "execute_result"), None)
-            if verdict.refusal:
-                result = _refusal(verdict, exercise_of(grade_id))
-            result.data["text/plain"] = repr(verdict.points)
-            resources.setdefault(_VERDICTS, {})[grade_id] = verdict
-            # nbgrader takes the points from the first result it meets and stops there; tracebacks follow it.
-            others = [output for output in cell.outputs if output.output_type != "execute_result"]
-            streams = [_on_stdout(output) for output in others if output.output_type == "stream"]
-            cell.outputs = [*streams, result, *(output for output in others if output.output_type != "stream")]
-        return nb, resources
+        """The restored notebook."""
+        where = resources["nbgrader"]
+        path = released_notebook(CourseDirectory(parent=self), where["assignment"], where["notebook"])
+        return restore(nb, nbformat.read(path, as_version=4)), resources
+
+
+class GradeCells(NbGraderPreprocessor):
+    """Run the notebook, judge its graded cells and make them show the verdict. Stands before `SaveAutoGrades`."""
+
+    seed_file = Unicode(".grading-seed", help="The file that keeps the course's secret seed.").tag(config=True)
+    sandbox = Enum(
+        ["full", "reduced", "none"], "full", help="The level of isolation of the kernels that run learners' code."
+    ).tag(config=True)
+    cell_seconds = Integer(Limits.cell_seconds, help="Seconds that a cell may run.").tag(config=True)
+    notebook_seconds = Integer(Limits.notebook_seconds, help="Seconds that a notebook may run.").tag(config=True)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(cell_seconds=self.cell_seconds, notebook_seconds=self.notebook_seconds)
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        """Execute and judge in place. Raises KernelDidNotStart, which nbgrader reports for this submission alone."""
+        seed = course_seed(Path(self.seed_file))
+        files = files_beside(Path(resources["metadata"]["path"]))
+        name = f"{resources['nbgrader']['student']}, {resources['nbgrader']['assignment']}"
+        ran = run_to_end(run(nb, seed, sandbox=self.sandbox, limits=self.limits, files=files, name=name))
+        resources[_GRADED] = [GradedCell.of(grade_id, verdict) for grade_id, verdict in ran.verdicts.items()]
+        return ran.notebook, resources
 
 
 class SaveMessages(NbGraderPreprocessor):
     """Store what the failed checks say as the automatic comment of the exercise's solution cell.
 
-    What could not be graded through no fault of the learner gets no score but goes to a person, and into the log.
-    Stands after `BelieveReports`, whose verdicts it takes, and after `SaveAutoGrades`, which clears the comments.
+    Stands after `GradeCells`, whose verdicts it takes, and after `SaveAutoGrades`, which clears the comments.
     """
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         """Write the comments of one notebook into the gradebook; the notebook stays as it is."""
-        where = resources["nbgrader"]
-        with Gradebook(where["db_url"]) as gradebook:
-            for grade_id, verdict in resources.get(_VERDICTS, {}).items():
-                comment = gradebook.find_comment(
-                    solution_cell_of(grade_id), where["notebook"], where["assignment"], where["student"]
-                )
-                if comment.auto_comment != NO_RESPONSE:
-                    comment.auto_comment = comment_text(verdict) or None
-                if verdict.our_fault:
-                    grade = gradebook.find_grade(grade_id, where["notebook"], where["assignment"], where["student"])
-                    grade.auto_score, grade.needs_manual_grade = None, True
-                    self.log.error("%s of %s: %s", grade_id, where["student"], verdict.refusal)
+        with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
+            save_messages(gradebook, resources["nbgrader"], resources[_GRADED])
             gradebook.db.commit()
+        for cell in resources[_GRADED]:
+            if cell.outcome == "could not be graded":
+                self.log.error("%s of %s: %s", cell.grade_id, resources["nbgrader"]["student"], cell.messages[0])
         return nb, resources
-
-
-def comment_text(verdict: Verdict) -> str:
-    """The verdict's messages in Markdown, as nbgrader's feedback renders comments; empty if all checks passed."""
-    if not verdict.messages:
-        return ""
-    lines = [f"{verdict.points:g} of {verdict.max_points:g} points."]
-    lines += [f"- {_escape(' '.join(message.split()))}" for message in verdict.messages]
-    if verdict.misconceptions:
-        titles = (misconception(name).title for name in verdict.misconceptions if name in REGISTRY)
-        lines.append(f"\nMisconceptions: {', '.join(titles)}")
-    return "\n".join([lines[0], "", *lines[1:]])
-
-
-def _escape(message: str) -> str:
-    """Keep `<class 'float'>` readable in HTML; code between backticks is escaped by Markdown itself."""
-    return "".join(
-        part if part.startswith("`") else html.escape(part, quote=False) for part in re.split(r"(`[^`]*`)", message)
-    )
-
-
-def _on_stdout(output: NotebookNode) -> NotebookNode:
-    if output.name != "stderr":
-        return output
-    return new_output("stream", name="stdout", text=f"(stderr, costs no points)\n{output.text}")
-
-
-def _refusal(verdict: Verdict, exercise: str) -> NotebookNode:
-    report = {"exercise": exercise, "points": 0.0, "max_points": verdict.max_points}
-    finding = {"check": "report", "passed": False, "points": 0.0, "max_points": verdict.max_points}
-    report["findings"] = [{**finding, "misconception": None, "message": verdict.refusal, "read": None}]
-    text = f"<p><strong>0 of {verdict.max_points:g} points.</strong> {html.escape(verdict.refusal)}</p>"
-    return new_output("execute_result", data={"text/html": text, REPORT_MIME: report}, execution_count=None)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import tempfile
 from pathlib import Path
 
-VARIABLE = "AUTOGRADER_SEED"
+
+def case_seed(course: int, work: str, exercise: str) -> int:
+    """The seed of the cases that one exercise of one submission is graded on.
+
+    Args:
+        course: the secret seed of the course.
+        work: the digest of what was handed in (see `restore.digest_of`).
+        exercise: the exercise's id.
+
+    The same work meets the same cases whenever and by whomever it is graded, so a regrade changes nothing and a copy is
+    worth what the original is. Whoever hands in anything else meets other cases: what was learned about the cases of an
+    earlier submission, or of another learner's, is of no use in the next. The kernel is told this number, from which
+    neither the course's seed nor any other can be computed (HMAC-SHA256).
+    """
+    digest = hmac.digest(str(course).encode(), f"two-switches\0{work}\0{exercise}".encode(), "sha256")
+    return int.from_bytes(digest[:6], "big")
 
 
 def course_seed(path: Path) -> int:
@@ -24,11 +40,6 @@ def course_seed(path: Path) -> int:
             "Restore it from a backup, or delete it: a new seed is drawn, and regraded submissions meet new cases."
         )
     return int(text)
-
-
-def use_course_seed(path: Path, **_nbgrader: object) -> None:
-    """Hand the secret seed to the kernels that are about to grade: nbgrader's `pre_convert_hook` of autograding."""
-    os.environ[VARIABLE] = str(course_seed(path))
 
 
 def _create(path: Path) -> None:

@@ -1,33 +1,41 @@
-"""What a graded cell is worth, read from its outputs.
-
-nbgrader believes what a cell prints: no result gives full points, and so does a result that is no number. Here only
-the report of `check` counts, recognised by its own mime type, and everything else is worth nothing and says why.
-"""
+"""What a graded cell is worth, and what the learner is told about it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from numbers import Real
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nbformat import NotebookNode
+from nbgrader import utils
 
 from ..specs import MIME as REPORT_MIME
+
+Outcome = Literal["passed", "failed", "could not be graded"]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The points of one graded cell, and what to tell the learner.
 
-    `findings` are the report's own, as plain data. `refusal` says in a sentence why there is no report to believe;
-    it is empty when there is one. `our_fault` marks a refusal that says nothing about the learner's code: a person has
-    to look at it.
+    `findings` are the report's own, as plain data. `refusal` says in a sentence why there is no report; it is empty
+    when there is one. `our_fault` marks a refusal that says nothing about the learner's code: a person has to look at
+    it. `shown` is what the cell shows, by mime type; empty for a refusal.
     """
 
     points: float
     max_points: float
-    findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    findings: Sequence[Mapping[str, Any]] = ()
     refusal: str = ""
     our_fault: bool = False
+    shown: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Passed only if everything passed."""
+        if self.our_fault:
+            return "could not be graded"
+        return "passed" if self.findings and not self.messages else "failed"
 
     @property
     def messages(self) -> list[str]:
@@ -44,6 +52,11 @@ class Verdict:
         return list(dict.fromkeys(str(name) for name in named if name))
 
 
+def is_check(cell: NotebookNode) -> bool:
+    """Whether the cell is graded by what it computes (and not by a person)."""
+    return cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell)
+
+
 def exercise_of(grade_id: str) -> str:
     """The exercise that a graded cell checks, `evaluation.saliency` for `evaluation-saliency`."""
     return grade_id.replace("-", ".", 1)
@@ -58,39 +71,19 @@ def read_error(outputs: Sequence[Mapping[str, Any]]) -> str | None:
     """The error in which a cell ended, on one line; None if it ended well."""
     for output in outputs:
         if output.get("output_type") == "error":
-            if output.get("ename") == "CellTimeoutError":
+            if output.get("ename") == TIMEOUT:
                 return "it was stopped because it took too long. Look for a loop that does not end"
-            return " ".join(f"{output.get('ename')}: {output.get('evalue')}".rstrip(": ").split())
+            return " ".join(f"{output.get('ename')}: {output.get('evalue')}".rstrip(": ").split())[:400]
     return None
 
 
-def read_verdict(outputs: Sequence[Mapping[str, Any]], exercise: str, max_points: float) -> Verdict:
-    """Judge the outputs of the graded cell of `exercise`, which is worth `max_points`.
-
-    Never raises for anything a notebook can contain: what cannot be believed is worth 0.
-    """
-
-    def refuse(reason: str) -> Verdict:
-        return Verdict(0.0, max_points, refusal=reason)
-
-    if error := read_error(outputs):
-        verdict = refuse(f"The check did not finish: {error}.")
-        return replace(verdict, our_fault=any(output.get("ename") == "CouldNotGrade" for output in outputs))
-    results = [output for output in outputs if output.get("output_type") == "execute_result"]
-    if len(results) != 1:
-        return refuse("The check cell gave no result, so it is worth no points. Did something before it fail?")
-    report = results[0].get("data", {}).get(REPORT_MIME)
-    if not isinstance(report, Mapping):
-        return refuse("The result of the check cell is not a report of `check`, so it is worth no points.")
-    if report.get("exercise") != exercise:
-        return refuse(f"The report is about {report.get('exercise')!r}, but this cell checks {exercise!r}.")
-    points, full, findings = report.get("points"), report.get("max_points"), report.get("findings")
-    if not _is_number(points) or not _is_number(full) or full != max_points or not 0 <= points <= max_points:
-        return refuse(f"The report says {points!r} of {full!r} points, but this cell is worth {max_points:g}.")
-    if not isinstance(findings, list) or not all(isinstance(finding, Mapping) for finding in findings):
-        return refuse("The report lists no findings, so it is worth no points.")
-    return Verdict(float(points), max_points, tuple(findings))
+#: The name under which a cell that ran out of time ends; nbgrader uses the same.
+TIMEOUT = "CellTimeoutError"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def reports_in(notebook: NotebookNode) -> Iterator[Mapping[str, Any]]:
+    """The reports, as plain data, that grading wrote into an autograded notebook, in the order of its graded cells."""
+    for cell in filter(is_check, notebook.cells):
+        for output in cell.outputs:
+            if output.output_type == "execute_result" and REPORT_MIME in output.data:
+                yield output.data[REPORT_MIME]

@@ -339,11 +339,14 @@ class ModeTrace:
         """What looks wrong, most frequent cause first; empty when nothing does."""
         return self._rules.findings()
 
-    def timeline(self) -> Figure:
-        """The course's picture: time runs right, one lane per switch, one mark per forward, backward and step."""
+    def timeline(self, *, findings: bool = True) -> Figure:
+        """The course's picture: time runs right, one lane per switch, one mark per forward, backward and step.
+
+        ``findings=False`` leaves out what the rules found, for who wants to find it.
+        """
         from ._timeline import draw
 
-        return draw(self.events, findings=self.findings(), truncated=self.truncated)
+        return draw(self.events, findings=self.findings() if findings else (), truncated=self.truncated)
 
     # ------------------------------------------------------------------ rows
 

@@ -1,6 +1,10 @@
 """The exercises: cases, probes, judges, misconceptions.  One module per problem set."""
 
+from . import wire
+from ._best import ProgressError
+from ._evidence import EvidenceError
 from ._grade import ExerciseInfo, UnknownExercise, check, collect, decide, exercises, find, grade
+from ._progress import Progress, progress
 from ._report import MIME, CheckFailed, Finding, Report
 from .misconceptions import REGISTRY, Misconception, misconception
 
@@ -8,9 +12,12 @@ __all__ = [
     "MIME",
     "REGISTRY",
     "CheckFailed",
+    "EvidenceError",
     "ExerciseInfo",
     "Finding",
     "Misconception",
+    "Progress",
+    "ProgressError",
     "Report",
     "UnknownExercise",
     "check",
@@ -20,4 +27,6 @@ __all__ = [
     "find",
     "grade",
     "misconception",
+    "progress",
+    "wire",
 ]

@@ -59,6 +59,8 @@ class Exercise(ABC):
             ``"dict"``.
         parameters: names the candidate is called with, to explain a wrong signature.
         timeline: whether the report shows the timeline of the first case.
+        false_alarm: how likely a right solution is to fail by chance, at most, over all seeds; 0 where no check is
+            statistical.
     """
 
     id: ClassVar[str]
@@ -71,6 +73,7 @@ class Exercise(ABC):
     wants: ClassVar[str] = "function"
     parameters: ClassVar[tuple[str, ...]] = ()
     timeline: ClassVar[bool] = False
+    false_alarm: ClassVar[float] = 0.0
     case_names: ClassVar[tuple[str, ...]] = ("case",)
 
     @property
@@ -226,6 +229,12 @@ class Verdict:
                 cause=outcome.cause,
             )
         return False
+
+    def withhold_cause(self, check: str, mistakes: Sequence[str]) -> None:
+        """Leave the likely cause out of the message if ``check`` failed by one of ``mistakes``: it is to be found."""
+        outcome = self._outcomes.get(check)
+        if outcome is not None and outcome.misconception in mistakes:
+            outcome.cause = ""
 
     def stop(self, mistake: str, *, expected: str, seen: str, cause: str | None = None) -> None:
         """Nothing was done that could be judged: every check fails with this one reason."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from . import _evidence
+from . import _best, _evidence, wire
 from ._exercise import Check, Exercise, Verdict
+from ._limit import CouldNotGrade
 from ._probe import Probe, own_surroundings
 from ._report import CheckFailed, Finding, Report
 from .misconceptions import misconception
@@ -23,7 +24,6 @@ from .misconceptions import misconception
 PUBLIC_SEED = 20_230_307
 
 _MODE_VARIABLE = "NBGRADER_EXECUTION"
-_SEED_VARIABLE = "AUTOGRADER_SEED"
 
 
 class UnknownExercise(LookupError):
@@ -72,8 +72,7 @@ def find(exercise_id: str) -> Exercise:
     known = registry()
     if not isinstance(exercise_id, str):
         raise UnknownExercise(
-            f"The first argument is the exercise's id, a string such as 'evaluation.evaluate', not "
-            f"{exercise_id!r:.60}."
+            f"The first argument is the exercise's id, a string such as 'evaluation.evaluate', not {exercise_id!r:.60}."
         )
     if exercise_id not in known:
         close = [i for i in known if i.rpartition(".")[2] == exercise_id.rpartition(".")[2]]
@@ -107,9 +106,10 @@ def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
         EvidenceError: if the bytes are not evidence.
     """
     known = _evidence.unpack(evidence)
+    cases = {case.name: case for case in exercise.cases(seed)}
+    _expect(known, cases)
     if "refused" in known:
         return _refused(exercise, known["refused"])
-    cases = {case.name: case for case in exercise.cases(seed)}
     verdict = Verdict(exercise)
     endless = next((r for e in known["cases"].values() for r in _calls(e) if r["ended"] == "timeout"), None)
     if endless is not None:
@@ -129,6 +129,19 @@ def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
                 )
             )
     return Report(exercise.id, exercise.title, tuple(findings), _rows(exercise, known["cases"]))
+
+
+def _expect(known: Any, cases: Mapping[str, Any]) -> None:
+    """Raise EvidenceError for what `collect` cannot have written."""
+    if not isinstance(known, dict):
+        raise _evidence.EvidenceError("not evidence: no dict")
+    if set(known) == {"refused"} and isinstance(known["refused"], str):
+        return
+    told = known.get("cases")
+    if set(known) != {"cases"} or not isinstance(told, dict) or set(told) != set(cases):
+        raise _evidence.EvidenceError("not evidence of this exercise: other cases than it has")
+    if not all(isinstance(evidence, dict) for evidence in told.values()):
+        raise _evidence.EvidenceError("not evidence of this exercise: a case without a record")
 
 
 def _calls(evidence: Any) -> Iterator[Mapping[str, Any]]:
@@ -194,26 +207,43 @@ def check(exercise_id: str, candidate: Any) -> Report:
     """Grade a candidate and show the report, in a notebook or on the terminal.
 
     Raises:
-        CheckFailed: an AssertionError, if not everything passed.  While nbgrader autogrades, nothing is raised:
-            the cell's value is the report, so that partial credit counts.
+        CheckFailed: an AssertionError, if not everything passed.  In the cell that is being graded nothing is raised:
+            a referee outside this process judges, and what is returned is for looking at only.
+        CouldNotGrade: in the cell that is being graded, if the check itself breaks.
         UnknownExercise: if no exercise has this id.
     """
-    execution = os.environ.get(_MODE_VARIABLE)
-    if execution == "autograde":
-        seed = os.environ.get(_SEED_VARIABLE)
-        report = grade(exercise_id, candidate, seed=int(seed) if seed else None)
-        return Report(report.exercise, report.title, report.findings, report.rows, graded=True)
-    if execution == "validate":
+    line = wire.line()
+    if line is not None and (report := _refereed(line, find(exercise_id), candidate)) is not None:
+        return report
+    if os.environ.get(_MODE_VARIABLE) == "validate":
         # `nbgrader validate` prints error messages only, and takes anything on stderr (a torch warning) for a failure
         with contextlib.redirect_stderr(sys.stdout):
             report = grade(exercise_id, candidate)
         displayed = False
     else:
         report = grade(exercise_id, candidate)
+        if line is None and not os.environ.get(_MODE_VARIABLE):  # what a grader runs is nobody's progress
+            _best.record(report)
         displayed = _show(report)
     if not report.passed:
         raise CheckFailed(report, displayed=displayed)
     return report
+
+
+def _refereed(line: wire.Line, exercise: Exercise, candidate: Any) -> Report | None:
+    """The referee's report on evidence collected here; None if this call of `check` is not the one that counts."""
+    case = line.ask({"ask": exercise.id})
+    if "seed" not in case:
+        return None
+    try:
+        evidence = collect(exercise, candidate, int(case["seed"]))
+    except Exception as error:  # the learner's errors are in the evidence: this one is the probe's
+        line.ask({"nonce": case["nonce"], "fault": f"{type(error).__name__}: {error}"[:400]})
+        raise CouldNotGrade(f"the check broke: {type(error).__name__}: {error}") from error
+    answer = line.ask({"nonce": case["nonce"]}, evidence)
+    if "report" not in answer:
+        raise CouldNotGrade(str(answer.get("rejected", "the referee gave no reason")))
+    return Report.from_dict(answer["report"])
 
 
 def _show(report: Report) -> bool:

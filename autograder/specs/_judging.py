@@ -135,6 +135,8 @@ def _strayed(record: Record) -> str:
 
 # ---------------------------------------------------------------------- gradients and graphs
 
+SWITCH = {True: "on", False: "off"}
+
 
 def judge_no_graph(verdict: Verdict, check: str, record: Record, tensors: Mapping[str, Any] | None = None) -> None:
     """Nothing returned requires grad, and nothing on the way recorded a graph."""
@@ -152,6 +154,31 @@ def judge_no_graph(verdict: Verdict, check: str, record: Record, tensors: Mappin
         expected=expected,
         seen=f"{count} operations recorded a graph; gradients were on during the pass",
     )
+
+
+def grad_kept(record: Record) -> bool:
+    return record["grad_before"] == record["grad_after"] and not record["inference_after"]
+
+
+def judge_grad_mode(verdict: Verdict, check: str, normal: Sequence[Record], raising: Sequence[Record] = ()) -> None:
+    """The caller's grad mode is back after a return, and after an exception."""
+    for record in normal:
+        verdict.require(
+            check,
+            grad_kept(record),
+            "grad-mode-leaked",
+            expected=f"gradient recording is {SWITCH[record['grad_before']]} after the call, as it was before",
+            seen="inference mode" if record["inference_after"] else f"it is {SWITCH[record['grad_after']]}",
+        )
+    for record in raising:
+        verdict.require(
+            check,
+            grad_kept(record),
+            "restore-skipped-on-exception",
+            expected=f"gradient recording is {SWITCH[record['grad_before']]} again, also after an exception",
+            seen=f"it is {SWITCH[record['grad_after']]} after an exception",
+            cause="The switch is put back only when all goes well, not when an error passes through",
+        )
 
 
 def judge_ordinary(verdict: Verdict, check: str, description: Mapping[str, Any] | None, what: str) -> None:
@@ -177,14 +204,7 @@ def judge_undisturbed(
     ``may`` names what this exercise allows to change: ``"params"``, ``"buffers"``, ``"grads"``, ``"requires_grad"``,
     ``"rng"``.
     """
-    grad = {True: "on", False: "off"}
-    verdict.require(
-        check,
-        record["grad_before"] == record["grad_after"] and not record["inference_after"],
-        "grad-mode-leaked",
-        expected=f"gradient recording is {grad[record['grad_before']]} after the call, as it was before",
-        seen=f"it is {'in inference mode' if record['inference_after'] else grad[record['grad_after']]}",
-    )
+    judge_grad_mode(verdict, check, [record])
     if "requires_grad" not in may:
         verdict.require(
             check,

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ._evidence import as_float, entry, items, loosely, named
-from ._exercise import Verdict
-from ._judging import Record, live_words, mode_mistake, near, passes
-from ._models import eval_logits
+from ._exercise import Case, Verdict
+from ._judging import Record, close, live_words, mode_mistake, near, passes, samples_seen
+from ._models import eval_logits, inputs
 
 # ---------------------------------------------------------------------- averages over samples
 
@@ -131,6 +132,16 @@ class Training:
     batch_size: int = 4
 
 
+def a_training(case: Case, model: nn.Module, loss_fn: Any = F.cross_entropy, lr: float = 0.05) -> Training:
+    """A training whose last batches are short; numbers in the precision of the model."""
+    double = next(model.parameters()).dtype == torch.float64
+    x = inputs(case.seed + 1, 14, 6, double=double)
+    y = torch.randint(0, 3, (14,), generator=case.generator(2))
+    vx = inputs(case.seed + 3, 10, 6, double=double)
+    vy = torch.randint(0, 3, (10,), generator=case.generator(4))
+    return Training(model, (x, y), (vx, vy), loss_fn, torch.optim.SGD(model.parameters(), lr=lr, momentum=0.5))
+
+
 @dataclass(slots=True)
 class Reference:
     """What must come out of a training; one entry per epoch. ``running`` averages the steps' own losses."""
@@ -152,24 +163,66 @@ def reference_run(t: Training, epochs: int) -> Reference:
         t.model.train()
         losses, hits, sizes = [], [], []
         for x, y in zip(*(part.split(t.batch_size) for part in t.train), strict=True):
-            logits = t.model(x)
-            loss = t.loss_fn(logits, y)
-            t.optimizer.zero_grad()
-            loss.backward()
-            t.optimizer.step()
-            losses.append(float(loss.detach()))
-            hits.append(float((logits.argmax(1) == y).double().mean()))
+            loss, hit = one_step(t, x, y)
+            losses.append(loss)
+            hits.append(hit)
             sizes.append(len(y))
         result.running.append(Averages.from_batches(losses, hits, sizes))
         result.after.append(Averages.of(t.model, *t.train, t.batch_size, t.loss_fn))
         result.val.append(Averages.of(t.model, *t.val, t.batch_size, t.loss_fn))
-        result.states.append({k: v.detach().clone() for k, v in t.model.state_dict().items()})
+        result.states.append(state_of(t.model))
     return result
+
+
+def one_step(t: Training, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """Learn from one batch in the modes at hand; its loss, and the share of right answers."""
+    logits = t.model(x)
+    loss = t.loss_fn(logits, y)
+    t.optimizer.zero_grad()
+    loss.backward()
+    t.optimizer.step()
+    return float(loss.detach()), float((logits.argmax(1) == y).double().mean())
+
+
+def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+def same_state(
+    state: Mapping[str, torch.Tensor], known: Mapping[str, torch.Tensor], *, rtol: float = 1e-3, atol: float = 1e-4
+) -> bool:
+    return all(k in state and close(state[k], v, rtol=rtol, atol=atol) for k, v in known.items())
 
 
 def learning_unrecorded(record: Record) -> bool:
     """Steps were made, but every forward pass had gradients switched off."""
     return not record["params"] and all(r["grad"] != "on" for r in passes(record))
+
+
+def steps_made(record: Record) -> int:
+    return sum(r["kind"] == "step" for r in record["rows"])
+
+
+def asleep(record: Record) -> bool:
+    """Passes under a flag that says training, of layers that never worked as in training."""
+    norms = {bool(r["detail"].get("training")) for r in record["rows"] if r["kind"] == "batch_norm"}
+    return norms == {False} and any(r["training"] for r in passes(record))
+
+
+def training_mistake(record: Record) -> tuple[str, str]:
+    """Why the trained weights are not what they should be: the misconception nearest the cause, and what was seen."""
+    steps = steps_made(record)
+    if learning_unrecorded(record) and samples_seen(record):
+        return "grad-disabled-in-training", "every pass ran without recording, and no parameter changed"
+    if "zero-grad-missing" in record["rules"]:
+        return "zero-grad-missing", "gradients of the last step were still there at the next backward"
+    if "train-never-called" in record["rules"]:
+        return "train-never-called", "optimizer steps on evaluation-mode passes"
+    if steps and asleep(record):
+        return "root-flag-only", "the model's own flag says training, its layers work as in evaluation"
+    if not record["params"]:
+        return "wrong-result", "no parameter changed"
+    return "wrong-result", f"other weights, after {steps} steps"
 
 
 def validation_mode(record: Record) -> str | None:

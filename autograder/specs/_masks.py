@@ -16,17 +16,26 @@ from dataclasses import dataclass
 import torch
 
 _SURPRISE = 24.0
+#: How likely one count of a right solution is to be called surprising, at most.
+FALSE_ALARM = 2.0 * math.exp(-_SURPRISE)
+#: How likely six calls of 3,000 or more independent elements are to drop equally many, at most.
+SAME_COUNTS = 0.02**5
 
 Mistake = tuple[str, str]  # a misconception's id, and what was seen
 
 
-def surprising(count: int, trials: int, chance: float) -> bool:
-    """Whether a binomial count is too far from its mean to be chance; a false alarm has probability below 7.6e-11."""
+def surprise(count: int, trials: int, chance: float) -> float:
+    """How far a binomial count is from its mean, in nats: it exceeds t with probability at most 2 exp(-t)."""
     if trials == 0:
-        return False
+        return 0.0
     f = count / trials
     pairs = ((f, chance), (1.0 - f, 1.0 - chance))
-    return trials * sum(a * math.log(a / b) for a, b in pairs if a > 0) > _SURPRISE
+    return trials * sum(a * math.log(a / b) for a, b in pairs if a > 0)
+
+
+def surprising(count: int, trials: int, chance: float) -> bool:
+    """Whether a binomial count is too far from its mean to be chance; a false alarm is less likely than FALSE_ALARM."""
+    return surprise(count, trials, chance) > _SURPRISE
 
 
 def solid(seed: int, *shape: int, double: bool = False) -> torch.Tensor:
@@ -127,8 +136,7 @@ def _dependent(s: Drops) -> Mistake | None:
             if surprising(count, trials, alike):
                 seen = f"neighbours along dimension {axis} share their fate in {count / trials:.0%} of the pairs"
                 return "shared-mask", seen
-    # The likeliest count of 3,000 elements has a chance below 0.02: six calls of independent elements agree in their
-    # counts with probability below 0.02 ** 5 = 3.2e-9.
+    # The likeliest count of 3,000 elements has a chance below 0.02, and five more calls have to agree: see SAME_COUNTS.
     if len(s.masks) >= 6 and s.x.numel() >= 3_000 and len({int(m.sum()) for m in s.masks}) == 1:
         return "wrong-result", f"exactly {int(s.masks[0].sum())} elements were dropped in each of {len(s.masks)} calls"
     return None

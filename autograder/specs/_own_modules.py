@@ -30,7 +30,13 @@ def make(probe: Probe, candidate: Any, *args: Any) -> tuple[nn.Module | None, di
         kept.append(value)
         return {"type": f"a {type(value).__name__[:40]}", "module": isinstance(value, nn.Module)}
 
-    record = probe.call(candidate, *args, take=take, rows=False)
+    def made() -> Any:
+        value = candidate(*args)
+        if isinstance(value, nn.Module) and "_modules" not in vars(value):
+            raise AttributeError("the module is not set up: its __init__ never calls super().__init__()")
+        return value
+
+    record = probe.call(made, take=take, rows=False)
     return (kept[0] if kept and isinstance(kept[0], nn.Module) else None), record
 
 
@@ -80,3 +86,25 @@ def switching_raised(record: Record) -> bool:
 def awake(record: Record) -> bool:
     """Whether some submodule's own flag says training after the call."""
     return any(flag for subs in record["modes_after"].values() for flag in subs.values())
+
+
+def why_awake(known: Mapping[str, Any]) -> str:
+    """Why a module is random after eval(): the misconception nearest the cause.
+
+    ``known`` has ``eval``, records of calls in evaluation mode of the module as the child ``net`` of the model watched,
+    and ``flag``, what ``other_switch`` found.
+    """
+    record = known["eval"][0]
+    if awake(record):
+        return "train-override-broken"
+    if known["flag"]:
+        return known["flag"]
+    registered = {n.removeprefix("net.") for n in record["modes_after"]["model"]}
+    for row in record["rows"]:
+        if row["kind"] == "forward" and row["depth"] > 0 and row["training"] and row["module"] not in registered:
+            return "dropout-not-registered"
+        if row["kind"] == "dropout" and row["detail"].get("training") and (row["detail"].get("p") or 0) > 0:
+            return "dropout-not-registered" if row["training"] else "functional-dropout-always-on"
+        if row["kind"] == "attention" and (row["detail"].get("dropout_p") or 0) > 0:
+            return "functional-dropout-always-on"
+    return "dropout-in-eval"

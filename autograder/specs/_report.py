@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +45,7 @@ class Report:
     title: str
     findings: tuple[Finding, ...]
     rows: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    #: Set by check() in grading: text/plain is then the points alone, which is how nbgrader reads partial credit.
+    #: Set by the referee in grading: text/plain is then the points alone, which is how nbgrader reads partial credit.
     graded: bool = field(default=False, repr=False)
     shown: list[bool] = field(default_factory=list, repr=False, compare=False)
 
@@ -81,6 +82,11 @@ class Report:
                 for f in self.findings
             ],
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        """The inverse of `as_dict`."""
+        return cls(data["exercise"], data["title"], tuple(Finding(**finding) for finding in data["findings"]))
 
     # ------------------------------------------------------------------ for people
 

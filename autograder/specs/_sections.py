@@ -70,3 +70,7 @@ LASTING_FREEZE = Section(5, _CH5, "lasting-freeze", "A freeze that lasts")
 DO_FROZEN_WEIGHTS_MOVE = Section(5, _CH5, "do-frozen-weights-move", "Do frozen weights move?")
 FROZEN_FEATURES = Section(5, _CH5, "frozen-features", "A new head on frozen features")
 UNFREEZING = Section(5, _CH5, "unfreezing", "Waking a part again")
+
+_CH6 = "06-clinic"
+
+EXAMINING = Section(6, _CH6, "examining-a-program", "Examining a program")

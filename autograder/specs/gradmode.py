@@ -16,8 +16,10 @@ from . import _sections as sections
 from ._evidence import as_tensor, describe, entry, items, loosely, named
 from ._exercise import Case, Check, Exercise, Verdict
 from ._judging import (
+    SWITCH,
     Record,
     close,
+    judge_grad_mode,
     judge_modes,
     judge_no_graph,
     judge_ordinary,
@@ -32,13 +34,18 @@ from ._loops import (
     Averages,
     Reference,
     Training,
+    a_training,
     history_lists,
     judge_averages,
     judge_history,
     learning_unrecorded,
     loss_and_accuracy,
     reference_run,
+    same_state,
     short,
+    state_of,
+    steps_made,
+    training_mistake,
     validation_mode,
 )
 from ._models import (
@@ -58,7 +65,6 @@ from ._models import (
 from ._probe import Probe
 
 _SET = "ps4-gradmode"
-_SWITCH = {True: "on", False: "off"}
 
 
 class _Passing(Exception):
@@ -68,77 +74,8 @@ class _Passing(Exception):
 # ---------------------------------------------------------------------- what the loops of this set share
 
 
-def _training(case: Case, model: nn.Module, loss_fn: Any = F.cross_entropy, lr: float = 0.05) -> Training:
-    """A training whose last batches are short; numbers in the precision of the model."""
-    double = next(model.parameters()).dtype == torch.float64
-    x = inputs(case.seed + 1, 14, 6, double=double)
-    y = torch.randint(0, 3, (14,), generator=case.generator(2))
-    vx = inputs(case.seed + 3, 10, 6, double=double)
-    vy = torch.randint(0, 3, (10,), generator=case.generator(4))
-    return Training(model, (x, y), (vx, vy), loss_fn, torch.optim.SGD(model.parameters(), lr=lr, momentum=0.5))
-
-
 def _tensors(t: Training) -> dict[str, torch.Tensor]:
     return {"x": t.train[0], "y": t.train[1], "vx": t.val[0], "vy": t.val[1]}
-
-
-def _state(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-
-def _same(state: Mapping[str, torch.Tensor], known: Mapping[str, torch.Tensor]) -> bool:
-    return all(k in state and close(state[k], v, rtol=1e-3, atol=1e-4) for k, v in known.items())
-
-
-def _training_mistake(record: Record) -> tuple[str, str]:
-    """Why the trained weights are not what they should be: the misconception nearest the cause, and what was seen."""
-    steps = _steps(record)
-    if learning_unrecorded(record) and samples_seen(record):
-        return "grad-disabled-in-training", "every pass ran without recording, and no parameter changed"
-    if "zero-grad-missing" in record["rules"]:
-        return "zero-grad-missing", "gradients of the last step were still there at the next backward"
-    if "train-never-called" in record["rules"]:
-        return "train-never-called", "optimizer steps on evaluation-mode passes"
-    if steps and _asleep(record):
-        return "root-flag-only", "the model's own flag says training, its layers work as in evaluation"
-    if not record["params"]:
-        return "wrong-result", "no parameter changed"
-    return "wrong-result", f"other weights, after {steps} steps"
-
-
-def _steps(record: Record) -> int:
-    return sum(r["kind"] == "step" for r in record["rows"])
-
-
-def _asleep(record: Record) -> bool:
-    """Passes under a flag that says training, of layers that never worked as in training."""
-    norms = {bool(r["detail"].get("training")) for r in record["rows"] if r["kind"] == "batch_norm"}
-    return norms == {False} and any(r["training"] for r in passes(record))
-
-
-def _grad_kept(record: Record) -> bool:
-    return record["grad_before"] == record["grad_after"] and not record["inference_after"]
-
-
-def _judge_grad_mode(verdict: Verdict, check: str, normal: Sequence[Record], raising: Sequence[Record] = ()) -> None:
-    """The caller's grad mode is back after a return, and after an exception."""
-    for record in normal:
-        verdict.require(
-            check,
-            _grad_kept(record),
-            "grad-mode-leaked",
-            expected=f"gradient recording is {_SWITCH[record['grad_before']]} after the call, as it was before",
-            seen="inference mode" if record["inference_after"] else f"it is {_SWITCH[record['grad_after']]}",
-        )
-    for record in raising:
-        verdict.require(
-            check,
-            _grad_kept(record),
-            "restore-skipped-on-exception",
-            expected=f"gradient recording is {_SWITCH[record['grad_before']]} again, also after an exception",
-            seen=f"it is {_SWITCH[record['grad_after']]} after an exception",
-            cause="The switch is put back only when all goes well, not when an error passes through",
-        )
 
 
 def _but_grad_mode(record: Record) -> dict[str, Any]:
@@ -194,9 +131,9 @@ class RunPhase(Exercise):
 
     def _learning(self, case: Case) -> Training:
         if case.name == "train mixed":
-            return _training(case, mixed_modes(build(Dense, case.seed), "features.1"))
+            return a_training(case, mixed_modes(build(Dense, case.seed), "features.1"))
         model = build(NormOnly, case.seed, double=True).train(case.name == "train under no_grad")
-        t = _training(case, model)
+        t = a_training(case, model)
         if case.name == "train raises":
             t.train[0][5] = POISON * 10
             model.fragile = True
@@ -237,7 +174,7 @@ class RunPhase(Exercise):
         state: dict[str, torch.Tensor] = {}
 
         def take(value: Any) -> dict[str, Any]:
-            state.update(_state(t.model))
+            state.update(state_of(t.model))
             return describe(value)
 
         loader = quiet_loader(*t.train, batch_size=t.batch_size)
@@ -263,7 +200,7 @@ class RunPhase(Exercise):
 
     def _refused(self, case: Case, candidate: Any, probe: Probe, phase: str, optimizer: bool) -> dict[str, Any]:
         model = mixed_modes(build(NormOnly, case.seed), "body.1")
-        t = _training(case, model)
+        t = a_training(case, model)
         given = (t.optimizer,) if optimizer else ()
         return probe.call(
             candidate,
@@ -288,7 +225,7 @@ class RunPhase(Exercise):
         normal = [r for r in (*learned, *validated.values()) if r["ended"] == "returned"]
         raising = [evidence[n]["call"] for n in ("train raises", "val raises") if "modes_before" in evidence[n]["call"]]
         judge_modes(verdict, "as found", normal, raising)
-        _judge_grad_mode(verdict, "as found", normal, raising)
+        judge_grad_mode(verdict, "as found", normal, raising)
         self._judge_refusals(verdict, evidence["refused"]["calls"])
         if not any(samples_seen(r) for r in normal):
             verdict.stop(
@@ -316,8 +253,8 @@ class RunPhase(Exercise):
             if name == "train mixed":
                 continue
             reference = reference_run(self._learning(cases[name]), 1)
-            if not _same(record["state"], reference.params):
-                mistake, seen = _training_mistake(record)
+            if not same_state(record["state"], reference.params):
+                mistake, seen = training_mistake(record)
                 mistake = _other_switch(neither, mistake)
                 verdict.fail(
                     "training", mistake, expected=expected, seen=seen, cause=None if mistake != "wrong-result" else ""
@@ -326,7 +263,7 @@ class RunPhase(Exercise):
             counted = {k: v for k, v in record["state"].items() if "running_" in k or "num_batches" in k}
             verdict.require(
                 "training",
-                _same(counted, {k: v for k, v in reference.states[-1].items() if k in counted}),
+                same_state(counted, {k: v for k, v in reference.states[-1].items() if k in counted}),
                 expected=expected,
                 seen="the right weights, but other running statistics: not one pass per batch",
                 cause="",
@@ -497,8 +434,8 @@ class WithoutGrad(Exercise):
                 "decoration",
                 notes[name]["grad_decorated"] == decorating and not notes[name]["inference_decorated"],
                 "decorator-flips-at-definition",
-                expected=f"gradient recording stays {_SWITCH[decorating]} while decorating",
-                seen=f"it is {_SWITCH[not decorating]} after the decoration, before any call",
+                expected=f"gradient recording stays {SWITCH[decorating]} while decorating",
+                seen=f"it is {SWITCH[not decorating]} after the decoration, before any call",
             )
             verdict.require(
                 "decoration",
@@ -551,8 +488,8 @@ class WithoutGrad(Exercise):
                 "comes back",
                 notes[name]["grad_after"] == [calling] * 2 and not notes[name]["inference"],
                 leak,
-                expected=f"gradient recording is {_SWITCH[calling]} after the call, as it was before",
-                seen=f"it is {_SWITCH[not calling]}" if not notes[name]["inference"] else "inference mode",
+                expected=f"gradient recording is {SWITCH[calling]} after the call, as it was before",
+                seen=f"it is {SWITCH[not calling]}" if not notes[name]["inference"] else "inference mode",
             )
         deep = notes["recursion"]
         if "after" in deep:
@@ -848,8 +785,8 @@ class StreamLogits(Exercise):
                     verdict.fail(
                         "between",
                         cause,
-                        expected=expected.format(f"gradient recording is {_SWITCH[found['grad']]}"),
-                        seen="inference mode" if now["inference"] else f"it is {_SWITCH[now['grad']]}",
+                        expected=expected.format(f"gradient recording is {SWITCH[found['grad']]}"),
+                        seen="inference mode" if now["inference"] else f"it is {SWITCH[now['grad']]}",
                     )
                 if now["modes"] != found["modes"]:
                     strayed = [n for n, flag in now["modes"].items() if flag != found["modes"].get(n)]
@@ -874,8 +811,8 @@ class StreamLogits(Exercise):
                 "between",
                 same_grad,
                 cause or "generator-leaks-grad-mode",
-                expected=expected.format(f"gradient recording is {_SWITCH[found['grad']]}"),
-                seen=f"it is {_SWITCH[now['grad']]}: as at an earlier item",
+                expected=expected.format(f"gradient recording is {SWITCH[found['grad']]}"),
+                seen=f"it is {SWITCH[now['grad']]}: as at an earlier item",
                 cause=None if cause else "What is put back is what was found earlier, not what the caller has now",
             )
             verdict.require(
@@ -892,7 +829,7 @@ class StreamLogits(Exercise):
     def _judge_afterwards(self, verdict: Verdict, evidence: Mapping[str, Any], left_open: str | None) -> None:
         whole = [evidence[n]["call"] for n in self._WHOLE]
         judge_modes(verdict, "afterwards", whole)
-        _judge_grad_mode(verdict, "afterwards", whole)
+        judge_grad_mode(verdict, "afterwards", whole)
         words = {
             "closed": "closed half-way",
             "dropped": "dropped half-way",
@@ -916,7 +853,7 @@ class StreamLogits(Exercise):
         failed = evidence["raises"]["call"]
         if "modes_before" in failed:
             judge_modes(verdict, "afterwards", [], [failed])
-            _judge_grad_mode(verdict, "afterwards", [], [failed])
+            judge_grad_mode(verdict, "afterwards", [], [failed])
 
 
 def _switches(model: nn.Module) -> dict[str, Any]:
@@ -1759,8 +1696,8 @@ class Fit(Exercise):
             return _turning(case)
         if case.name == "level":
             model = mixed_modes(build(NormOnly, case.seed, double=True), "body.1", "out")
-            return _training(case, model, _level_loss)
-        return _training(case, build(Dense, case.seed).eval())
+            return a_training(case, model, _level_loss)
+        return a_training(case, build(Dense, case.seed).eval())
 
     #: Sizes of the training loader's batches.
     _BATCHES = (4, 4, 4, 2)
@@ -1790,7 +1727,7 @@ class Fit(Exercise):
         notes: dict[str, Any] = {"aliased": False}
 
         def take(value: Any) -> dict[str, Any]:
-            notes["state"] = _state(t.model)
+            notes["state"] = state_of(t.model)
             description = describe(value)
             notes["aliased"] = _aliased(value, t.model)
             return description
@@ -1832,7 +1769,7 @@ class Fit(Exercise):
             for name, reference in references.items():
                 self._judge_best(verdict, runs[name], reference, measured)
         else:
-            stepped = "validation-trains" if _steps(runs["best"]) > _EPOCHS * len(self._BATCHES) else None
+            stepped = "validation-trains" if steps_made(runs["best"]) > _EPOCHS * len(self._BATCHES) else None
             self._judge_own_best(verdict, runs["best"], cases["best"], measured or stepped)
         self._judge_form(verdict, runs)
         for record in every:
@@ -1849,7 +1786,7 @@ class Fit(Exercise):
 
     def _judge_training(self, verdict: Verdict, runs: Mapping[str, Any], reference: Reference) -> bool:
         expected = "one forward, backward and step per training batch, in training mode, from fresh gradients"
-        steps = _steps(runs["best"])
+        steps = steps_made(runs["best"])
         idle = any("train-never-called" in r["rules"] for r in runs.values())
         if steps > _EPOCHS * len(self._BATCHES):
             verdict.fail(
@@ -1868,7 +1805,7 @@ class Fit(Exercise):
                 seen="optimizer steps on evaluation-mode passes" + (", after a validation" if once else ""),
             )
         elif not _trained(runs["best"], reference):
-            mistake, seen = _training_mistake(runs["best"])
+            mistake, seen = training_mistake(runs["best"])
             verdict.fail(
                 "training", mistake, expected=expected, seen=seen, cause=None if mistake != "wrong-result" else ""
             )
@@ -1964,7 +1901,7 @@ class Fit(Exercise):
         if final == best and not measured:
             verdict.require(
                 "best weights",
-                _same(record["state"], buffers),
+                same_state(record["state"], buffers),
                 "buffers-forgotten",
                 expected="running statistics of the best epoch too",
                 seen="those of another moment",
@@ -1998,7 +1935,7 @@ class Fit(Exercise):
             )
             verdict.require(
                 "best state",
-                kept != best or measured is not None or _same(state, buffers),
+                kept != best or measured is not None or same_state(state, buffers),
                 "buffers-forgotten",
                 expected="running statistics of the best epoch too",
                 seen="those of another moment",
@@ -2061,7 +1998,7 @@ def _turning(case: Case) -> Training:
 
 def _turning_try(case: Case, number: int) -> Training:
     attempt = Case(case.exercise, case.name, case.seed + 1_000 * number)
-    return _training(attempt, build(NormOnly, attempt.seed, double=True).train(), nn.CrossEntropyLoss(), lr=0.3)
+    return a_training(attempt, build(NormOnly, attempt.seed, double=True).train(), nn.CrossEntropyLoss(), lr=0.3)
 
 
 @lru_cache(maxsize=64)
@@ -2092,7 +2029,7 @@ def _epoch_of(state: Mapping[str, torch.Tensor], reference: Reference) -> int | 
     """After which epoch of the reference the parameters were these."""
     params = reference.params
     for i, known in enumerate(reference.states):
-        if _same(state, {k: known[k] for k in params}):
+        if same_state(state, {k: known[k] for k in params}):
             return i
     return None
 

@@ -14,7 +14,7 @@ import yaml
 
 RULINGS = ("holds", "fails", "half-true")
 _SOURCE = Path(__file__).resolve().parent.parent / "claims" / "claims.yml"
-_SIGNS = {"holds": "✓", "fails": "✗", "half-true": "◐"}
+SIGNS = {"holds": "✓", "fails": "✗", "half-true": "◐"}
 
 
 class RulingChanged(AssertionError):
@@ -87,7 +87,7 @@ class Ruling:
         return (
             f'<div class="claim claim-{self.ruling}" id="claim-{self.id.lower()}" role="note" '
             f'aria-label="Claim {self.id}: {self.ruling}" data-claim="{self.id}" data-ruling="{self.ruling}">'
-            f'<p class="claim-head"><span class="claim-ruling">{_SIGNS[self.ruling]} {self.ruling}</span> '
+            f'<p class="claim-head"><span class="claim-ruling">{SIGNS[self.ruling]} {self.ruling}</span> '
             f'<span class="claim-id">Claim {self.id}, {source}</span></p>'
             f'<p class="claim-text">{_inline(self.claim["text"])}</p>{conditions}'
             f'<p class="claim-evidence">{_inline(self.evidence)}</p></div>'

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import logging
+import os
 import re
+import shutil
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import grading_page
+import misconception_pages
 import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
+from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ConfigError
+from sphinx.util.logging import getLogger
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
+_log = getLogger(__name__)
+sys.path.insert(0, str(BOOK))  # for `_lib`, as chapters import it
+
+#: Where the site has all notebooks together; index.md links to it.
+ARCHIVE = "_downloads/two-switches-notebooks.zip"
 
 #: Modules of this folder that chapters import; a downloaded notebook carries them along.
 HELPERS = ("claims", "explorables", "quiz", "tables")
@@ -33,6 +52,21 @@ def executed_with() -> str:
     return digest.hexdigest()[:12]
 
 
+def write_pages(app: Sphinx, config: Config) -> None:
+    """Write the pages that are made from data: Sphinx reads them like any other, and git ignores them."""
+    results = ROOT / "bench" / "results"
+    texts = {**misconception_pages.pages(results), "grading.md": grading_page.page(results)}
+    for path in (BOOK / misconception_pages.FOLDER).glob("*.md"):
+        if path.relative_to(BOOK).as_posix() not in texts:
+            path.unlink()
+    for name, text in texts.items():
+        path = BOOK / name
+        path.parent.mkdir(exist_ok=True)
+        # an untouched file is an unchanged page
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
 def configure(app: Sphinx, config: Config) -> None:
     """Jupyter Book would put every script under `_static` on every page; the vendored ones stand beside it.
 
@@ -42,10 +76,119 @@ def configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executed_with())
 
 
+def is_notebook(source: Path) -> bool:
+    """Whether a page has cells that run."""
+    return is_myst_markdown_notebook(source.read_text(encoding="utf-8"))
+
+
+def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Execute what the cache does not have, several pages at a time; Sphinx reads one by one, and finds it there.
+
+    A page that fails is left to Sphinx, which executes it again and says what is wrong with it.
+    """
+    if app.config.nb_execution_mode != "cache" or not app.config.house_execute_ahead:
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    sources = [Path(app.srcdir, f"{docname}.md") for docname in docnames]
+    notebooks = [source for source in sources if source.is_file() and is_notebook(source)]
+    for source in sorted(notebooks, key=lambda source: -source.stat().st_size):  # the long ones first
+        cache.add_nb_to_project(str(source), read_data={"name": "myst_nb_md", "type": "plugin"})
+    missing = [record.uri for record in cache.list_unexecuted(filter_uris=list(map(str, notebooks)))]
+    if len(missing) < 2:
+        return
+    _log.info("executing %d pages, several at a time: %s", len(missing), ", ".join(Path(uri).stem for uri in missing))
+    quiet = logging.getLogger("jupyter_cache")
+    quiet.setLevel(logging.CRITICAL)  # Sphinx will report failures, with their place
+    load_executor("local-parallel", cache, logger=quiet).run_and_cache(
+        filter_uris=missing, timeout=app.config.nb_execution_timeout
+    )
+
+
+def connect_repository(app: Sphinx, config: Config) -> None:
+    """Links to the repository, and to Binder, need its address: `TWO_SWITCHES_REPOSITORY`. Without it there are none.
+
+    Raises:
+        ConfigError: if it is no address of a repository.
+    """
+    address = os.environ.get("TWO_SWITCHES_REPOSITORY", "").strip().rstrip("/").removesuffix(".git")
+    config.add("house_repository", address, "html", (str,))
+    if not address:
+        return
+    if not re.fullmatch(r"https://[\w.-]+(/[\w.-]+){2,}", address):
+        raise ConfigError(
+            f"TWO_SWITCHES_REPOSITORY is {address!r}. It should be the address of the repository's page, such as "
+            "https://github.com/OWNER/NAME, or not be set: then the book has no links to a repository."
+        )
+    config.html_theme_options |= {
+        "repository_url": address,
+        "repository_branch": "main",
+        "path_to_docs": "book",
+        "use_repository_button": True,
+    }
+
+
+def launch_url(repository: str, page: str) -> str | None:
+    """Binder, opened on a chapter's problem set; None where there is none, or where Binder does not look."""
+    place = re.fullmatch(r"https://(github|gitlab)\.com/([^/]+)/([^/]+)", repository)
+    notebook = next(ROOT.glob(f"exercises/ps{int(page[:2])}-*/ps*.ipynb"), None) if re.match(r"\d\d-", page) else None
+    if not place or notebook is None:
+        return None
+    where = f"gh/{place[2]}/{place[3]}" if place[1] == "github" else f"gl/{place[2]}%2F{place[3]}"
+    return f"https://mybinder.org/v2/{where}/main?urlpath=lab/tree/{notebook.relative_to(ROOT).as_posix()}"
+
+
+def offer_launch(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Beside the download button, a chapter's exercises where they can be done without installing anything."""
+    url = launch_url(app.config.house_repository, pagename)
+    if url and "header_buttons" in context:
+        context["header_buttons"].append(
+            {
+                "type": "link",
+                "url": url,
+                "icon": "fas fa-rocket",
+                "tooltip": "Do the exercises on Binder",
+                "label": "launch-exercises",
+            }
+        )
+
+
 def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Docutils gives references a role that ARIA has retired; in a list they are list items."""
     if "body" in context:
         context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
+
+
+def name_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """What a browser's tab and a search engine's list say: the chapter's number, its title, the book's."""
+    chapter = re.match(r"(\d\d)-", pagename)
+    title = re.sub(r"<.*?>", "", context.get("title") or "")
+    if pagename == app.config.root_doc:
+        context["head_title"] = f"{app.config.project}: train, eval and no_grad in PyTorch"
+    else:
+        number = f"Chapter {int(chapter[1])}: " if chapter else ""
+        context["head_title"] = f"{number}{html.unescape(title)} – {app.config.project}"
+
+
+def load_later(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Scripts wait until the page is read; only the options that inline scripts write into are needed at once."""
+    if pagename == "search":  # its own scripts ask for the others at once
+        return
+    scripts = context.get("script_files", [])
+    for place, script in enumerate(scripts):
+        file = getattr(script, "filename", None)
+        if file and "documentation_options" not in str(file):
+            # another object: pages share these
+            attributes = {"defer": "defer", **script.attributes}
+            scripts[place] = type(script)(file, priority=script.priority, **attributes)
+
+
+def slim(app: Sphinx, exception: Exception | None) -> None:
+    """Remove what the theme brings and no page asks for: its icon script, source maps, translations."""
+    static = Path(app.outdir) / "_static"
+    for path in {*static.rglob("*.map"), *static.glob("scripts/fontawesome*"), *static.rglob("webpack-macros.html")}:
+        path.unlink()
+    for folder in ("locales", "vendor/fontawesome"):
+        shutil.rmtree(static / folder, ignore_errors=True)
 
 
 def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -53,7 +196,7 @@ def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
     if doctree is None or not executed.is_file() or pagename not in app.env.found_docs:
         return
-    if not (BOOK / f"{pagename}.md").read_text(encoding="utf-8").startswith("---\njupytext"):
+    if not is_notebook(BOOK / f"{pagename}.md"):
         return
     glued = executed.with_suffix(".glue.json")
     values = json.loads(glued.read_text(encoding="utf-8")) if glued.is_file() else {}
@@ -61,6 +204,20 @@ def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict[
     target.parent.mkdir(exist_ok=True)
     nbformat.write(downloadable(nbformat.read(executed, as_version=4), values), target)
     context["ipynb_source"] = target.name
+
+
+def offer_archive(app: Sphinx, exception: Exception | None) -> None:
+    """All notebooks in one archive, whose bytes depend on nothing but theirs."""
+    if exception or app.builder.name != "html":
+        return
+    target = Path(app.outdir) / ARCHIVE
+    target.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for docname in sorted(app.env.found_docs):
+            notebook = Path(app.outdir) / "_sources" / f"{docname}.ipynb"
+            if notebook.is_file():
+                entry = zipfile.ZipInfo(f"two-switches/{notebook.name}")  # its date is 1980, not today's
+                archive.writestr(entry, notebook.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def downloadable(notebook: nbformat.NotebookNode, glued: dict[str, Any]) -> nbformat.NotebookNode:
@@ -108,7 +265,19 @@ def _plain(text: str, glued: dict[str, Any]) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.setup_extension("_lib.ledger")
     app.connect("config-inited", configure, priority=1)
+    app.connect("config-inited", write_pages, priority=1)  # before the table of contents is read
+    app.add_config_value("house_execute_ahead", True, "", bool)
+    app.connect("env-before-read-docs", execute_ahead)
+
+
+    app.connect("config-inited", connect_repository, priority=1)
     app.connect("html-page-context", offer_notebook, priority=400)
+    app.connect("html-page-context", offer_launch, priority=600)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", name_page)
+    app.connect("html-page-context", load_later, priority=900)
+    app.connect("build-finished", offer_archive)
+    app.connect("build-finished", slim)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,12 +29,14 @@ class Built:
         return sorted(self.html.glob("*.html"))
 
 
-def build() -> Built:
+def build(root: Path = ROOT, builder: str = "html") -> Built:
     command = [str(Path(sys.executable).with_name("jupyter-book")), *BUILD]
+    if builder != "html":
+        command += ["--builder", "custom", "--custom-builder", builder]
     environment = {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout, "jupyter-book said nothing: it did not run"
-    return Built(done.returncode, done.stdout + done.stderr, ROOT / "_build" / "html")
+    return Built(done.returncode, done.stdout + done.stderr, root / "_build" / builder)
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +48,8 @@ def built() -> Built:
 
 def chapters() -> list[Path]:
     return sorted(BOOK.glob("[0-9][0-9]-*.md"))
+
+
+def executed() -> list[Path]:
+    """All pages that are notebooks: the chapters, and those of the back matter that run code."""
+    return [page for page in sorted(BOOK.glob("*.md")) if page.read_text(encoding="utf-8").startswith("---\njupytext")]

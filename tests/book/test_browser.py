@@ -121,6 +121,37 @@ def test_search_finds_a_word(browser: Browser, built: Built) -> None:
         assert any("03-evaluation" in title for title in titles)
 
 
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_a_link_into_a_chapter_leads_to_its_place(browser: Browser, built: Built, chapter: object) -> None:
+    # figures above it are laid out only when somebody comes near
+    with Visit(browser, built, "index.html") as visit:
+        visit.page.goto((built.html / f"{chapter.stem}.html").as_uri() + "#exercises")
+        visit.page.wait_for_function(
+            "() => { const y = document.querySelector('#exercises > h2').getBoundingClientRect().y;"
+            " return 0 <= y && y < 200; }"
+        )
+
+
+def test_the_keyboard_comes_first_to_the_content_and_always_sees_where_it_is(browser: Browser, built: Built) -> None:
+    with Visit(browser, built, "03-evaluation.html") as visit:
+        page = visit.page
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+        unseen = []
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            seen = page.evaluate(
+                "() => { const e = document.activeElement, s = getComputedStyle(e), b = e.getBoundingClientRect();"
+                " return [s.outlineStyle != 'none' || s.boxShadow != 'none', b.width > 0, e.outerHTML.slice(0, 90)]; }"
+            )
+            if not (seen[0] and seen[1]):
+                unseen.append(seen[2])
+        assert not unseen
+
+
 def test_the_reader_can_switch_to_dark(browser: Browser, built: Built) -> None:
     with Visit(browser, built, "00-two-switches.html") as visit:
         seen = set()

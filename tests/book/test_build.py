@@ -1,18 +1,26 @@
 """The book is built with every warning an error, and the site stands on its own."""
 
 import re
+import shutil
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbclient
 import nbformat
 import pytest
+from jupyter_cache import get_cache
 
-from .conftest import BOOK, Built, build, chapters
+from .conftest import BOOK, Built, build, chapters, executed
 
-from _lib import claims  # isort: skip  (book/ is put on the path by conftest)
+from _lib import claims, sphinx_house  # isort: skip  (book/ is put on the path by conftest)
 
 pytestmark = pytest.mark.slow
+
+
+#: What the build says when a page is executed, by Sphinx or ahead of it.
+EXECUTES = re.compile(r"executing (notebook|\d+ pages)", re.IGNORECASE)
 
 
 class Page(HTMLParser):
@@ -51,7 +59,36 @@ def test_the_build_passes_with_warnings_as_errors(built: Built) -> None:
 def test_a_second_build_executes_nothing(built: Built) -> None:
     again = build()
     assert again.returncode == 0
-    assert "Executing notebook" not in again.log
+    assert not EXECUTES.search(again.log)
+
+
+def test_a_change_of_prose_executes_nothing(built: Built, tmp_path: Path) -> None:
+    for folder in ("book", "autograder", "bench/results", "_build/.jupyter_cache"):
+        shutil.copytree(BOOK.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("_config.yml", "requirements.txt"):
+        shutil.copy(BOOK.parent / file, tmp_path)
+    page = tmp_path / "book" / chapters()[0].name
+    text = page.read_text(encoding="utf-8").replace("\n## Summary\n", "\n## Summary\n\nOne sentence more.\n")
+    page.write_text(text, encoding="utf-8")
+    again = build(tmp_path)
+    assert again.returncode == 0, again.log[-4000:]
+    assert "One sentence more." in (again.html / f"{page.stem}.html").read_text(encoding="utf-8")
+    assert not EXECUTES.search(again.log)
+
+
+def test_what_the_cache_lacks_is_executed_ahead_and_failures_are_left_to_sphinx(tmp_path: Path) -> None:
+    head = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n---\n\n"
+    for name, code in {"one": "print(1)", "two": "print(2)", "wrong": "1 / 0", "prose": ""}.items():
+        cell = f"# Page\n\n```{{code-cell}} ipython3\n{code}\n```\n"
+        (tmp_path / f"{name}.md").write_text(head + cell if code else "# Page\n", encoding="utf-8")
+    config = SimpleNamespace(
+        nb_execution_mode="cache", nb_execution_cache_path=str(tmp_path / "cache"), nb_execution_timeout=60,
+        house_execute_ahead=True,
+    )  # fmt: skip
+    app = SimpleNamespace(config=config, srcdir=tmp_path)
+    sphinx_house.execute_ahead(app, None, ["one", "two", "wrong", "prose"])
+    done = {Path(record.uri).stem for record in get_cache(config.nb_execution_cache_path).list_cache_records()}
+    assert done == {"one", "two"}
 
 
 def test_no_page_loads_anything_from_elsewhere(built: Built) -> None:
@@ -73,6 +110,23 @@ def test_no_internal_link_is_broken(built: Built) -> None:
             assert (built.html / target).exists(), f"{name} links to {link}"
             if anchor and target in pages:
                 assert anchor in pages[target].ids, f"{name} links to {link}"
+
+
+def test_the_first_page_leads_to_every_chapter(built: Built) -> None:
+    cards = re.findall(r'<a class="sd-stretched-link[^>]*href="([^"]+)"', (built.html / "index.html").read_text())
+    assert cards == [f"{page.stem}.html" for page in chapters()]
+
+
+def test_every_page_says_what_it_is(built: Built) -> None:
+    titles = {}
+    for path in built.pages:
+        page = path.read_text(encoding="utf-8")
+        titles[path.name] = re.search(r"<title>(.*?)</title>", page)[1]
+        if path.stem not in ("genindex", "search"):
+            assert re.search(r'<meta name="description" content="[^"]{40,}"', page), path.name
+            assert (built.html / re.search(r'property="og:image" content="([^"]+)"', page)[1]).is_file()
+    assert len(set(titles.values())) == len(titles)
+    assert titles["03-evaluation.html"] == "Chapter 3: eval is not no_grad – Two Switches"
 
 
 def test_every_picture_has_words(built: Built) -> None:
@@ -108,9 +162,14 @@ def test_nothing_of_the_solutions_is_in_the_site(built: Built) -> None:
         assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", chapters(), ids=lambda page: page.stem)
-def test_the_downloaded_notebook_runs_on_its_own(built: Built, page: Path, tmp_path: Path) -> None:
-    notebook = nbformat.read(built.html / "_sources" / f"{page.stem}.ipynb", as_version=4)
+@pytest.mark.parametrize("page", executed(), ids=lambda page: page.stem)
+def test_the_notebook_of_the_archive_runs_on_its_own(built: Built, page: Path, tmp_path: Path) -> None:
+    archive = built.html / sphinx_house.ARCHIVE
+    assert f'href="{sphinx_house.ARCHIVE}"' in (built.html / "index.html").read_text(encoding="utf-8")
+    with zipfile.ZipFile(archive) as notebooks:
+        packed = notebooks.read(f"two-switches/{page.stem}.ipynb")
+    assert packed == (built.html / "_sources" / f"{page.stem}.ipynb").read_bytes(), "the page offers another one"
+    notebook = nbformat.reads(packed.decode("utf-8"), as_version=4)
     assert f"_sources/{page.stem}.ipynb" in (built.html / f"{page.stem}.html").read_text(encoding="utf-8")
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "{glue" not in text

@@ -196,6 +196,25 @@ def test_stepping_shows_the_line_and_the_switch(visit: Visit) -> None:
     assert not visit.complaints
 
 
+@pytest.mark.parametrize("visit", ["05-transfer"], indirect=True)
+def test_each_recipe_can_be_picked_and_says_what_was_measured(visit: Visit) -> None:
+    page = visit.page
+    box = page.locator(".explorable")
+    recipes = data(page)["recipes"]
+    assert len(recipes) == 6
+    box.get_by_role("radio").first.focus()
+    for recipe in recipes:
+        sentence = said(page)
+        assert sentence.startswith(f"{recipe['recipe']}: {recipe['mean']['target']:.1f} ±")
+        theirs = page.evaluate("seeds => TwoSwitches.arithmetic.transfer.summary(seeds)", recipe["seeds"])
+        for what, values in recipe["seeds"].items():
+            seeds = torch.tensor(values, dtype=torch.float64)
+            assert theirs[what]["mean"] == pytest.approx(seeds.mean().item())
+            assert theirs[what]["deviation"] == pytest.approx(seeds.std().item())
+        page.keyboard.press("ArrowDown")
+    assert not visit.complaints
+
+
 @pytest.mark.parametrize("visit", WITH_EXPLORABLE, indirect=True)
 def test_the_picture_gives_way_to_the_explorable(visit: Visit) -> None:
     for box in visit.page.locator(".explorable").all():

@@ -31,6 +31,7 @@ PROBLEM_SETS = {
     "evaluation": "ps3",
     "gradmode": "ps4",
     "transfer": "ps5",
+    "clinic": "ps6",
 }
 
 # What the first cell of every problem set's notebook imports.

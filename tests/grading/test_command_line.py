@@ -14,8 +14,7 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.grading.preprocessors import is_check
-from autograder.grading.verdict import solution_cell_of
+from autograder.grading.verdict import is_check, solution_cell_of
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -57,15 +56,12 @@ def live_modules(model):
     return []
 
 
-import autograder
+from autograder.specs._probe import Probe
 
-class CouldNotGrade(RuntimeError):
-    pass
+def out_of_order(*arguments, **more):
+    raise MemoryError("the machine is out of memory")
 
-def out_of_order(*arguments):
-    raise CouldNotGrade("the machine is out of memory")
-
-autograder.check = out_of_order
+Probe.call = out_of_order
 """
 
 
@@ -133,13 +129,13 @@ def test_the_totals_of_nbgrader_s_own_table_are_the_sums(graded: Path) -> None:
 
 def test_a_number_that_is_no_report_is_worth_nothing(graded: Path) -> None:
     row = rows(graded)["forged", "switches.live_modules"]
-    assert (float(row["score"]), "not a report of `check`" in row["comment"]) == (0.0, True)
+    assert (float(row["score"]), "The check cell brought no evidence" in row["comment"]) == (0.0, True)
 
 
 def test_what_could_not_be_graded_goes_to_a_person(graded: Path) -> None:
     row = rows(graded)["unlucky", "switches.live_modules"]
     assert (row["score"], row["needs_manual_grade"]) == ("", "True")
-    assert "CouldNotGrade: the machine is out of memory" in row["comment"]
+    assert "The check broke: MemoryError: the machine is out of memory" in row["comment"]
 
 
 def test_a_check_cell_that_was_deleted_comes_back(graded: Path) -> None:

@@ -76,6 +76,9 @@ def test_nothing_of_a_solution_shows(name: str) -> None:
     # Braces and keywords tell nothing, nor does `model.eval()` alone: examples and tasks have to name the switches.
     lines = {line for line in map(squeeze, secrets(master)) if len(line) > 8}
     hidden = {line for line in lines if not re.fullmatch(r"(with)?\w+\.\w+\(\):?", line)}
+    # A repair repeats most lines of the program it repairs, which is there for all to read.
+    programs = [cell.source for cell in released if "program" in cell.metadata.get("tags", ())]
+    hidden -= {squeeze(line) for program in programs for line in program.splitlines()}
     assert len(hidden) > 5
     for part in hidden:
         assert not any(part in line for line in text), part

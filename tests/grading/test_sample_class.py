@@ -8,10 +8,18 @@ import nbformat
 import pytest
 from nbgrader.apps import NbGraderAPI
 
-from autograder.grading.preprocessors import is_check
-from autograder.grading.seed import VARIABLE
+from autograder.grading.verdict import is_check
 from tests.conftest import ROOT
-from tools.demo import count_misconceptions, course_config, disagreements, export, grade, read_scores, release
+from tools.demo import (
+    count_misconceptions,
+    course_config,
+    disagreements,
+    export,
+    give_feedback,
+    grade,
+    read_scores,
+    release,
+)
 from tools.sample_class import Sample, exercises_in, hand_in, sample_class, submission
 
 SETS = ["ps0-switches", "ps3-evaluation"]
@@ -30,14 +38,14 @@ def released(assignment: str) -> nbformat.NotebookNode:
 def test_the_gradebook_says_what_the_corpora_say(
     assignment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "")
     config = course_config(tmp_path)
     api = NbGraderAPI(config=config)
     notebook = release(api, assignment, tmp_path)
     samples = sample_class(exercises_in(released(assignment)), right_ones=2, wrong_ones=3)
     assert len(list(hand_in(samples, notebook, tmp_path / "submitted"))) == len(samples) == 8
 
-    grade(api, assignment, samples)
+    grade(config, assignment)
+    give_feedback(api, assignment)
     scores = read_scores(export(config, tmp_path))
     assert disagreements(samples, scores) == []
     expected = {name for sample in samples for name in sample.misconceptions.values()}
@@ -45,10 +53,10 @@ def test_the_gradebook_says_what_the_corpora_say(
     for sample in samples:
         assert (tmp_path / "feedback" / sample.student / assignment / notebook.with_suffix(".html").name).exists()
 
-    repeated = [sample for sample in samples if sample.student.endswith("wrong")][:1]
+    repeated = [sample.student for sample in samples if sample.student.endswith("wrong")][:1]
     for turn in range(REPEATS):
         monkeypatch.setenv("OMP_NUM_THREADS", str(1 + turn % 2))
-        grade(api, assignment, repeated)
+        grade(config, assignment, repeated)
         assert read_scores(export(config, tmp_path)) == scores
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from autograder.grading.seed import VARIABLE, course_seed, use_course_seed
+from autograder.grading.seed import case_seed, course_seed
 
 
 def test_it_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -37,7 +36,12 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path: Path, text: s
         course_seed(path)
 
 
-def test_kernels_get_it_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "")
-    use_course_seed(tmp_path / "seed", assignment="ps0-switches", student="sample", notebooks=[])
-    assert os.environ[VARIABLE] == str(course_seed(tmp_path / "seed"))
+def test_the_same_work_meets_the_same_cases_and_nothing_else_does() -> None:
+    seeds = {(c, w, e): case_seed(c, w, e) for c in (1, 2) for w in ("a", "b") for e in ("x.y", "x.z")}
+    assert seeds[1, "a", "x.y"] == case_seed(1, "a", "x.y")
+    assert len(set(seeds.values())) == len(seeds) == 8
+    assert all(0 <= seed < 2**48 for seed in seeds.values())
+
+
+def test_work_and_exercise_cannot_be_shifted_into_each_other() -> None:
+    assert case_seed(1, "ab", "c") != case_seed(1, "a", "bc")

@@ -104,6 +104,21 @@ def test_exit_status_is_the_scripts(end: str, status: int, said: str) -> None:
     assert Path("loop-timeline.svg").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        (LOOP, 1),
+        (LOOP.replace("    print", "    net.eval()\n    print"), 0),
+        ("print('hello')\n", 0),
+        (LOOP + "sys.exit(3)", 3),
+        (LOOP + "raise KeyboardInterrupt", 130),
+        ("(", 2),
+    ],
+)  # fmt: skip
+def test_exit_status_for_continuous_integration(source: str, status: int) -> None:
+    assert trace("--fail-on-findings", "loop.py", loop=source).exit_code == status
+
+
 def test_an_exception_is_shown_as_python_shows_it() -> None:
     source = LOOP + "def f():\n    raise ValueError('boom')\nf()\n"
     done = trace("loop.py", loop=source)

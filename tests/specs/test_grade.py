@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
@@ -10,8 +9,8 @@ import torch
 from torch import nn
 
 import autograder
-from autograder import ModeTrace, check, exercises, grade, set_seed
-from autograder.specs import MIME, REGISTRY, collect, decide, find
+from autograder import ModeTrace, exercises, grade, set_seed
+from autograder.specs import REGISTRY, collect, decide, find
 from autograder.specs._evidence import EvidenceError, describe, pack, unpack
 from autograder.specs._limit import CouldNotGrade
 from tests.corpora import load
@@ -40,6 +39,7 @@ def test_points_and_misconceptions_are_those_of_the_course(info) -> None:
         "gradmode.fit": 6,
         "transfer.trainable_report": 2, "transfer.freeze": 4, "transfer.Classifier": 4, "transfer.is_frozen": 3,
         "transfer.fine_tune": 5, "transfer.unfreeze": 4,
+        **{f"clinic.case_{n:02}": 3 for n in range(1, 13)},
     }  # fmt: skip
     assert info.points == pytest.approx(design[info.id])
     assert set(info.at_stake) <= set(REGISTRY)
@@ -128,31 +128,18 @@ def test_replaced_library_functions_are_noticed() -> None:
     assert any("was replaced" in f.message for f in report.findings)
 
 
-# ---------------------------------------------------------------------- check in grading
+# ---------------------------------------------------------------------- hidden inputs
 
 
-def test_check_gives_partial_credit_while_nbgrader_grades(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    monkeypatch.setenv("AUTOGRADER_SEED", "123456")
-    candidate = next(c for c in load("evaluation.evaluate") if c.misconception == "mode-not-restored").build()
-    report = check("evaluation.evaluate", candidate)
-    bundle = report._repr_mimebundle_()
-    assert bundle["text/plain"] == "4"
-    assert bundle[MIME] == json.loads(json.dumps(report.as_dict()))
-    assert "Leave the modes as you found them" in bundle["text/html"]
-
-
-def test_the_secret_seed_decides_the_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_seed_decides_the_inputs() -> None:
     seen: dict[str, list[torch.Tensor]] = {}
 
     def spy(model, loader, loss_fn):
         seen.setdefault(label, []).extend(x for x, _ in loader)
         return {"loss": 0.0, "accuracy": 0.0}
 
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    for label, seed in (("one", "1"), ("two", "2"), ("one again", "1")):  # noqa: B007
-        monkeypatch.setenv("AUTOGRADER_SEED", seed)
-        check("evaluation.evaluate", spy)
+    for label, seed in (("one", 1), ("two", 2), ("one again", 1)):  # noqa: B007
+        grade("evaluation.evaluate", spy, seed=seed)
     assert all(torch.equal(a, b) for a, b in zip(seen["one"], seen["one again"], strict=True))
     assert not any(a.shape == b.shape and torch.equal(a, b) for a, b in zip(seen["one"], seen["two"], strict=False))
 

@@ -566,3 +566,13 @@ class Dropout(nn.Module):
             return x
         keep = torch.rand_like(x) >= self.p
         return (x / (1 - self.p)).where(keep, 0.0) if self.p < 1 else torch.zeros_like(x)
+
+# %% wrong | wrong-result | never calls super().__init__()
+class Dropout(nn.Module):
+    def __init__(self, p=0.5):
+        self.p = p
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return torch.where(torch.rand_like(x) < self.p, 0.0, x / (1 - self.p) if self.p < 1 else x)

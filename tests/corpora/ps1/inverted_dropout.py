@@ -465,3 +465,14 @@ def inverted_dropout(x, p=0.5, training=True, generator=None):
     if p == 1:
         return torch.zeros_like(x)
     return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+
+# %% wrong | restore-skipped-on-exception | the global state is not given back when p is refused
+def inverted_dropout(x, p=0.5, training=True, generator=None):
+    if generator is None or not training:
+        return F.dropout(x, p, training)
+    state = torch.get_rng_state()
+    torch.set_rng_state(generator.get_state())
+    out = F.dropout(x, p, training)
+    generator.set_state(torch.get_rng_state())
+    torch.set_rng_state(state)
+    return out

@@ -380,3 +380,14 @@ def is_live(model, x):
     twin = copy.deepcopy(model).eval()
     with torch.random.fork_rng():
         return not torch.equal(twin(x), twin(x))
+
+# %% wrong | functional-dropout-always-on | asks whether every single output differs
+def is_live(model, x):
+    modes = {m: m.training for m in model.modules()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model.eval()
+            return bool((model(x) != model(x)).all())
+    finally:
+        for m, training in modes.items():
+            m.training = training

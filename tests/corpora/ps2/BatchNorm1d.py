@@ -1070,3 +1070,31 @@ class BatchNorm1d(nn.Module):
             mean, var = x.mean(0), x.var(0, correction=0)
         y = (x - mean) / (var + self.eps).sqrt()
         return y if self.weight is None else y * self.weight + self.bias
+
+# %% wrong | wrong-result | refuses to train on two samples as well
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum, self.track_running_stats = eps, momentum, track_running_stats
+        self.register_parameter("weight", nn.Parameter(torch.ones(num_features)) if affine else None)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(num_features)) if affine else None)
+        self.register_buffer("running_mean", torch.zeros(num_features) if track_running_stats else None)
+        self.register_buffer("running_var", torch.ones(num_features) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        if self.training or not self.track_running_stats:
+            n = len(x)
+            if n <= 2:
+                raise ValueError("training needs more values per channel")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.track_running_stats:
+                with torch.no_grad():
+                    self.num_batches_tracked += 1
+                    factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                    self.running_mean.lerp_(mean, factor)
+                    self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y if self.weight is None else y * self.weight + self.bias

@@ -742,3 +742,52 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
 # %% wrong | wrong-result | 0 points | hands x back
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     return x
+
+# %% wrong | wrong-result | refuses two values per channel as well
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    if training:
+        if x.numel() / x.shape[1] <= 2:
+            raise ValueError("too few values per channel")
+        mean, var = x.mean(dims), x.var(dims, correction=0)
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    else:
+        mean, var = running_mean, running_var
+    y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+# %% wrong | wrong-reduction-dims | a backward by hand that suits (N, C) only
+class Normalise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, dims, eps):
+        mean, var = x.mean(dims, keepdim=True), x.var(dims, correction=0, keepdim=True)
+        z = (x - mean) / (var + eps).sqrt()
+        ctx.save_for_backward(z, var)
+        ctx.eps = eps
+        return z
+
+    @staticmethod
+    def backward(ctx, g):
+        z, var = ctx.saved_tensors
+        g = g - g.mean(0, keepdim=True) - z * (g * z).mean(0, keepdim=True)
+        return g / (var + ctx.eps).sqrt(), None, None
+
+
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    if training:
+        if x.numel() == x.shape[1]:
+            raise ValueError("one value per channel")
+        y = Normalise.apply(x, dims, eps)
+        with torch.no_grad():
+            running_mean.lerp_(x.mean(dims), momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    else:
+        y = (x - running_mean.view(shape)) / (running_var.view(shape) + eps).sqrt()
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)

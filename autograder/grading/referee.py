@@ -1,0 +1,215 @@
+"""The referee: judges, in the trusted process, the evidence that a kernel sends, and keeps the verdict.
+
+What is trusted: this process, the seed, the judge. What is not: everything in the kernel, `check` included. One cell
+is graded at a time, and the one who runs the cells says which. Evidence counts when it answers the one question that
+was asked for this cell while it ran. Anything else on the line is refused, logged and worth nothing.
+
+What this cannot do: tell evidence of a run from the same bytes written by hand. Evidence comes from the process that
+runs the learner's code, so somebody who rewrites the probe in there can send what a right solution would have sent. To
+do that for cases drawn from the seed, one has to compute what a right solution computes: more work than the exercise.
+For the exercises whose evidence is the same for every seed, one needs the evidence of a right solution, which is a
+copied solution by other means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import dataclasses
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..specs import MIME, EvidenceError, Report, UnknownExercise, decide, find, wire
+from .verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+#: Seconds that judging one exercise may take; the slowest of the corpora takes less than a tenth of one.
+JUDGING_SECONDS = 30.0
+#: Messages that a kernel may send; a notebook has two for each check that it calls.
+MOST_MESSAGES = 10_000
+
+_judging = threading.Lock()  # judges use torch's global generator, reports use matplotlib
+
+
+class JudgingTooLong(BaseException):
+    """Raised inside a judge that does not come to an end."""
+
+
+class Referee:
+    """Judges the evidence of one kernel.
+
+    Args:
+        seed_of: the seed of the cases of an exercise, by its id.
+        name: of the submission, for the log.
+
+    `kernel_end` is the descriptor that the kernel inherits; close it with `handed_over` once the kernel has it.
+    """
+
+    def __init__(self, seed_of: Callable[[str], int], name: str = "") -> None:
+        self._seed_of = seed_of
+        self._name = name
+        self._own, self._kernels = socket.socketpair()
+        self._asked: _Question | None = None
+        self._messages = 0
+        #: What was refused, in words.
+        self.refused: list[str] = []
+
+    @property
+    def kernel_end(self) -> int:
+        return self._kernels.fileno()
+
+    def handed_over(self) -> None:
+        """The kernel has its end: forget it here, so that a kernel that dies closes the line."""
+        self._kernels.close()
+
+    # ------------------------------------------------------------------ one graded cell at a time
+
+    def expect(self, exercise: str, max_points: float) -> None:
+        """A graded cell begins: evidence for `exercise` counts from now on."""
+        self._asked = _Question(exercise, max_points)
+
+    def settle(self) -> Verdict | None:
+        """The graded cell has ended: its verdict, or None if no evidence came."""
+        asked, self._asked = self._asked, None
+        if asked is None:
+            raise RuntimeError("no cell is being graded")
+        if asked.spoiled:
+            return Verdict(0.0, asked.max_points, refusal=asked.spoiled)
+        return asked.verdict
+
+    # ------------------------------------------------------------------ the line
+
+    async def serve(self) -> None:
+        """Answer the kernel until it closes the line or misuses it. Never raises for anything that it sends."""
+        reader, writer = await asyncio.open_connection(sock=self._own, limit=1 << 20)
+        try:
+            while True:
+                head, body = wire.lengths(await reader.readexactly(wire.LENGTHS.size))
+                header = wire.parse(await reader.readexactly(head))
+                answer = self._answer(header, await reader.readexactly(body))
+                writer.write(wire.frame(answer))
+                await writer.drain()
+                self._messages += 1
+                if self._messages >= MOST_MESSAGES:
+                    raise wire.LineError(f"more than {MOST_MESSAGES:,} messages")
+        except wire.LineError as error:
+            # What follows a broken frame cannot be understood: the line stays closed, and the rest has no verdict.
+            self._refuse(f"The kernel sent {error}.")
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the kernel has ended
+        finally:
+            writer.close()
+
+    def close(self) -> None:
+        self._own.close()
+        self._kernels.close()
+
+    def _answer(self, header: dict[str, Any], body: bytes) -> dict[str, Any]:
+        asked = self._asked
+        if "ask" in header:
+            if asked is None or header["ask"] != asked.exercise:
+                return {"counts": False}
+            if asked.nonce:
+                return {"rejected": self._refuse("The check was asked for more than once in the graded cell.")}
+            asked.nonce = secrets.token_hex(16)
+            return {"nonce": asked.nonce, "seed": self._seed_of(asked.exercise)}
+        if asked is None:
+            return {"rejected": self._refuse("Evidence came while no cell was being graded.")}
+        if not asked.nonce or header.get("nonce") != asked.nonce:
+            return {"rejected": self._refuse("Evidence came that nobody had asked for.")}
+        if asked.verdict is not None:
+            return {"rejected": self._refuse("Evidence came twice for the same check.")}
+        if "fault" in header:
+            reason = f"The check broke: {str(header['fault'])[:400]}"
+            asked.verdict = Verdict(0.0, asked.max_points, refusal=reason, our_fault=True)
+            return {"rejected": reason}
+        try:
+            asked.verdict = judge(asked.exercise, body, self._seed_of(asked.exercise), asked.max_points)
+        except EvidenceError as error:
+            return {"rejected": self._refuse(f"The evidence is none: {error}.")}
+        if asked.verdict.our_fault:
+            log.error("%s: %s: %s", self._name, asked.exercise, asked.verdict.refusal)
+            return {"rejected": asked.verdict.refusal}
+        return {"report": asked.verdict.shown[MIME]}
+
+    def _refuse(self, reason: str) -> str:
+        """Log the reason; if a cell is being graded, it is worth nothing now, whatever follows."""
+        asked = self._asked
+        self.refused.append(f"{asked.exercise}: {reason}" if asked else reason)
+        log.warning("%s: %s", self._name, self.refused[-1])
+        if asked is not None:
+            asked.spoiled = f"{reason} So this check is worth no points."
+        return reason
+
+
+@dataclasses.dataclass(slots=True)
+class _Question:
+    exercise: str
+    max_points: float
+    nonce: str = ""
+    verdict: Verdict | None = None
+    spoiled: str = ""
+
+
+def judge(exercise_id: str, evidence: bytes, seed: int, max_points: float) -> Verdict:
+    """The verdict on evidence that may have been made by anybody.
+
+    Raises:
+        EvidenceError: if the bytes are not evidence of this exercise.
+    """
+
+    def fault(reason: str) -> Verdict:
+        return Verdict(0.0, max_points, refusal=f"The check could not be judged: {reason}.", our_fault=True)
+
+    try:
+        exercise = find(exercise_id)
+        if exercise.points != max_points:
+            return fault(f"it is worth {exercise.points:g} points, the cell says {max_points:g}. Release again")
+        with _judging, _within(JUDGING_SECONDS):
+            return _verdict(decide(exercise, evidence, seed))
+    except EvidenceError:
+        raise
+    except JudgingTooLong:
+        raise EvidenceError(f"judging it took more than {JUDGING_SECONDS:.0f} seconds") from None
+    except UnknownExercise as error:
+        return fault(str(error).rstrip("."))
+    except Exception as error:
+        # Well-formed, but the judge stumbled over it: a fault of ours, or forged with care. A person has to look.
+        return fault(f"{type(error).__name__}: {error}"[:300])
+
+
+def _verdict(report: Report) -> Verdict:
+    report = dataclasses.replace(report, graded=True)
+    try:
+        shown = report._repr_mimebundle_()
+    except Exception:  # the picture is drawn from what the kernel wrote, and decides nothing
+        report = dataclasses.replace(report, rows=())
+        shown = report._repr_mimebundle_()
+    return Verdict(report.points, report.max_points, tuple(report.as_dict()["findings"]), shown=shown)
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise JudgingTooLong in this thread after `seconds`. Reaches Python code, in any thread, on any system."""
+    thread, running, over = threading.get_ident(), threading.Lock(), False
+
+    def ring() -> None:
+        with running:
+            if not over:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(JudgingTooLong))
+
+    timer = threading.Timer(seconds, ring)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with running:
+            over = True

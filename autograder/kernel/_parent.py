@@ -1,0 +1,314 @@
+"""The grading process's side of zygotes: starts them when they are needed, asks them for kernels, ends with them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from . import _sandbox
+from ._app import CHANNELS
+from ._levels import Layer, Limits, SandboxLevel, SandboxUnavailable
+from ._zygote import LARGEST_REQUEST, MOST_DESCRIPTORS
+
+_START_SECONDS = 180.0  # a cold disk, a busy machine, a font cache to build
+_REPLY_SECONDS = 60.0
+_LONGEST_PATH = 60  # of the folder for temporary files; the name of a Unix socket has 107 bytes at most
+_MAKING_SECONDS = 60.0
+_PREFIX = "two-switches-"
+
+_lock = threading.Lock()
+_zygotes: dict[tuple[Any, ...], Zygote] = {}
+_runtime: tuple[str, IO[str]] | None = None  # this process's runtime folder, and the lock in it
+
+
+def runtime_folder() -> str:
+    """The folder for sockets and private folders of this process's kernels, made on first use, removed at its end.
+
+    What processes left that were killed is removed now: nobody holds the lock in it any more.
+    """
+    global _runtime
+    if _runtime is None:
+        base = tempfile.gettempdir()
+        base = base if len(base) <= _LONGEST_PATH else "/tmp"
+        for other in glob.glob(os.path.join(glob.escape(base), f"{_PREFIX}*")):
+            _sweep(other)
+        folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
+        lock = open(os.path.join(folder, "lock.new"), "w")  # noqa: SIM115, held to the end
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(lock.name, os.path.join(folder, "lock"))
+        _runtime = folder, lock
+    return _runtime[0]
+
+
+def _sweep(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        path = os.path.join(folder, "lock")
+        if not os.path.exists(path):  # another process is just making it, or could not remove all of it
+            if time.time() - os.stat(folder).st_mtime > _MAKING_SECONDS:
+                shutil.rmtree(folder)
+            return
+        with open(path, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+
+
+def zygote(layers: frozenset[Layer], preload: tuple[str, ...]) -> Zygote:
+    """The zygote of this process for these layers and modules, started if there is none alive."""
+    key = (Layer.BUBBLEWRAP in layers, preload)
+    with _lock:
+        found = _zygotes.get(key)
+        if found is None or not found.alive():
+            if found is not None:
+                found.close()
+            found = _zygotes[key] = Zygote(*key)
+        return found
+
+
+def close_zygotes() -> None:
+    """End the zygotes of this process, and with them their kernels."""
+    with _lock:
+        for each in _zygotes.values():
+            each.close()
+        _zygotes.clear()
+
+
+@atexit.register
+def _leave_nothing() -> None:
+    close_zygotes()
+    if _runtime is not None:
+        shutil.rmtree(_runtime[0], ignore_errors=True)
+        _runtime[1].close()
+
+
+def _forget_zygotes() -> None:
+    # In a forked worker: they belong to the parent, and must see its end of the socket close when it ends.
+    global _lock, _runtime
+    _lock, _runtime = threading.Lock(), None
+    for each in _zygotes.values():
+        each.control.close()
+    _zygotes.clear()
+
+
+os.register_at_fork(after_in_child=_forget_zygotes)
+
+
+class Zygote:
+    """A process that has imported `preload` and forks kernels."""
+
+    def __init__(self, in_bubblewrap: bool, preload: tuple[str, ...]) -> None:
+        self.readable = _sandbox.readable_paths(preload)
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        home = _sandbox.ZYGOTE_HOME if in_bubblewrap else tempfile.mkdtemp(prefix="zygote-", dir=runtime_folder())
+        command = [sys.executable, "-s", "-P", "-m", f"{__package__}._zygote", str(theirs.fileno()), ",".join(preload)]
+        if in_bubblewrap:
+            program = _sandbox.find_bubblewrap()
+            if program is None:
+                raise SandboxUnavailable("bubblewrap is gone")
+            command = [*_sandbox.bubblewrap(program, self.readable, fixed_environment(home)), *command]
+        with theirs, tempfile.TemporaryFile() as log:
+            self._process = subprocess.Popen(
+                command,
+                env=fixed_environment(home),
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            theirs.close()
+            self.pid = self._wait(log, in_bubblewrap)
+
+    def _wait(self, log: Any, in_bubblewrap: bool) -> int:
+        self.control.settimeout(_START_SECONDS)
+        try:
+            words = self.control.recv(LARGEST_REQUEST)
+        except TimeoutError:
+            words = b""
+        self.control.settimeout(None)
+        if words:
+            return json.loads(words)["ready"]
+        self.close()
+        log.seek(0)
+        said = log.read().decode(errors="replace").strip().splitlines()
+        cause = said[-1] if said else f"it said nothing for {_START_SECONDS:g} seconds"
+        if in_bubblewrap and cause.startswith("bwrap:"):
+            raise SandboxUnavailable(f"Sandbox level full is not available: {cause}.")
+        raise RuntimeError(f"The process that kernels are forked from did not start: {cause}")
+
+    def alive(self) -> bool:
+        """Whether it can still be asked."""
+        if self.control.fileno() < 0:
+            return False
+        try:  # it says nothing after its first word: what can be read is the end
+            return self.control.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def ask(self, request: dict[str, Any], descriptors: Sequence[int]) -> None:
+        """Ask for a kernel.  Raises OSError if the zygote has ended."""
+        words = json.dumps(request).encode()
+        if len(words) > LARGEST_REQUEST or len(descriptors) > MOST_DESCRIPTORS:
+            raise ValueError(
+                f"A kernel's start takes {LARGEST_REQUEST:,} bytes of environment and {MOST_DESCRIPTORS} descriptors."
+            )
+        socket.send_fds(self.control, [words], descriptors)
+
+    def close(self) -> None:
+        """End it and its kernels."""
+        self.control.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+
+
+def fixed_environment(home: str) -> dict[str, str]:
+    """All variables that a zygote and a kernel get without asking."""
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "USER": "learner",
+        # One thread for each kernel: a fork keeps no other, and the cores are shared between kernels.
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        # The order of sets of strings is the same each time a submission is graded.
+        "PYTHONHASHSEED": "0",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+
+
+class Seat:
+    """What one kernel needs on this side: a runtime folder with listening sockets, and the link to its keeper.
+
+    A restarted kernel takes the same seat, where its clients look for it.
+    """
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="kernel-", dir=runtime_folder())
+        self.address = os.path.join(self.folder, "s")
+        self.link: socket.socket | None = None
+
+    def _listen(self, number: int) -> socket.socket:
+        path = f"{self.address}-{number}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(path)
+        listening.listen(16)
+        return listening
+
+    def start(
+        self,
+        zygote: Zygote,
+        *,
+        level: SandboxLevel,
+        layers: frozenset[Layer],
+        limits: Limits,
+        environment: dict[str, str],
+        arguments: list[str],
+        key: str,
+        cwd: str,
+        pass_fds: Sequence[int],
+    ) -> int:
+        """Have the zygote fork a kernel into this seat; its process number as it sees it itself.
+
+        Raises SandboxUnavailable if a wall cannot be built, RuntimeError if the kernel does not start.
+        """
+        if level is SandboxLevel.NONE:
+            private, home, temporary = None, str(Path.home()), tempfile.gettempdir()
+        else:
+            private = _sandbox.PRIVATE if Layer.BUBBLEWRAP in layers else os.path.join(self.folder, "private")
+            home, temporary = os.path.join(private, "work"), os.path.join(private, "tmp")
+        request = {
+            "layers": sorted(layers),
+            "limits": asdict(limits),
+            "env": {
+                **fixed_environment(home),
+                "TMPDIR": temporary,
+                "IPYTHONDIR": os.path.join(temporary, ".ipython"),
+                **environment,
+            },
+            "arguments": arguments,
+            "key": key,
+            "cwd": cwd,
+            "private": private,
+            "readable": zygote.readable,
+            "keep": list(pass_fds),
+        }
+        shutil.rmtree(os.path.join(self.folder, "private"), ignore_errors=True)
+        self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with contextlib.ExitStack() as handed_over:
+            handed_over.enter_context(theirs)
+            files = handed_over.enter_context(packed(cwd if private else None, limits.disk_mib))
+            listening = [handed_over.enter_context(self._listen(number)) for number, _ in enumerate(CHANNELS, 1)]
+            zygote.ask(request, [each.fileno() for each in (theirs, *listening, files)] + list(pass_fds))
+        self.link.settimeout(_REPLY_SECONDS)
+        words = self.link.recv(LARGEST_REQUEST)
+        self.link.setblocking(False)
+        reply = json.loads(words) if words else {"failed": "its process ended"}
+        if "running" in reply:
+            return reply["running"]
+        if reply.get("wall"):
+            raise SandboxUnavailable(f"Sandbox level {level.value} is not available: {reply['failed']}.")
+        raise RuntimeError(f"The kernel did not start: {reply['failed']}")
+
+    def vacate(self) -> None:
+        """End the kernel, if it lives: its keeper sees the link close."""
+        if self.link is not None:
+            self.link.close()
+
+    def close(self) -> None:
+        """End the kernel and remove what it left."""
+        self.vacate()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def packed(folder: str | None, mib: int) -> IO[bytes]:
+    """The regular files below `folder`, as a temporary tar file; symbolic links and devices stay behind.
+
+    Raises ValueError if they are more than fits into a kernel's private folder.
+    """
+    target = tempfile.TemporaryFile()  # noqa: SIM115, the caller closes it
+    total = 0
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for path, folders, names in os.walk(folder) if folder else ():
+            for name in [*folders, *names]:
+                full = os.path.join(path, name)
+                kind = os.lstat(full)
+                member = tarfile.TarInfo(os.path.relpath(full, folder))
+                if stat.S_ISDIR(kind.st_mode):
+                    member.type, member.mode = tarfile.DIRTYPE, 0o700
+                    archive.addfile(member)
+                elif stat.S_ISREG(kind.st_mode):
+                    member.size, member.mode = kind.st_size, 0o600
+                    total += member.size
+                    if total > mib * 1024 * 1024:
+                        target.close()
+                        raise ValueError(
+                            f"The folder {folder} holds more than {mib} MiB, the limit of a kernel's private folder. "
+                            "Start the kernel in a folder with the files it needs, or raise Limits.disk_mib."
+                        )
+                    with open(full, "rb") as file:
+                        archive.addfile(member, file)
+    target.seek(0)
+    return target

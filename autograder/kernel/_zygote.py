@@ -1,0 +1,142 @@
+"""The zygote: imports once what every kernel needs, then forks a kernel for each request.
+
+Run as `python -m autograder.kernel._zygote SOCKET MODULE,MODULE…` by `_parent.Zygote`, in bubblewrap at level full.
+It never runs a line of a notebook. It has one thread whenever it forks: a lock that another thread holds at that moment
+would stay locked in the child for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import tarfile
+from functools import partial
+from typing import Any, NoReturn
+
+from . import _app, _keeper, _sandbox
+from ._levels import Layer, Limits
+
+LARGEST_REQUEST = 1 << 18
+MOST_DESCRIPTORS = 64
+
+
+def main() -> None:
+    """Import, report, fork on request, end when the owner's end of the socket closes."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for module in filter(None, sys.argv[2].split(",")):
+        importlib.import_module(module)
+    _app.warm_up()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the owner decides
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers speak for themselves; nobody waits for them
+    control.send(json.dumps({"ready": os.getpid()}).encode())
+    gc.collect()
+    gc.freeze()  # the collector writes into every object it looks at, and a page written to is no longer shared
+    while True:
+        words, descriptors, _, _ = socket.recv_fds(control, LARGEST_REQUEST, MOST_DESCRIPTORS)
+        if not words:
+            os._exit(0)
+        link = socket.socket(fileno=descriptors[0])
+        try:
+            _fork(control, link, descriptors[1:], json.loads(words))
+        except OSError as error:
+            _keeper.report(link, failed=f"no new process: {error}")
+        finally:
+            link.close()
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+
+
+def _fork(control: socket.socket, link: socket.socket, descriptors: list[int], request: dict[str, Any]) -> None:
+    threads = len(os.listdir("/proc/self/task"))
+    if threads != 1:
+        _keeper.report(link, failed=f"the preloaded modules left {threads - 1} threads running, which no fork survives")
+        return
+    zygote = os.getpid()
+    if os.fork() == 0:
+        control.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        layers = frozenset(map(Layer, request["layers"]))
+        limits = Limits(**request["limits"])
+        kernel = partial(_kernel, link, descriptors, layers, limits, request)
+        _keeper.keep(zygote, link, layers, limits, request["private"], descriptors, kernel)
+
+
+def _kernel(
+    link: socket.socket, descriptors: list[int], layers: frozenset[Layer], limits: Limits, request: dict[str, Any]
+) -> NoReturn:
+    """The forked process: put on what was asked for, take off what was inherited, be a kernel."""
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        link, sockets, files = _place_descriptors(link, descriptors, request["keep"])
+        os.environ.clear()
+        os.environ.update(request["env"])
+        folder = request["private"]
+        if folder is None:
+            os.chdir(request["cwd"])
+            os.close(files)
+        else:
+            _sandbox.make_private_folder(folder)
+            os.chdir(os.path.join(folder, "work"))
+            _unpack(files)
+        sys.path.append(os.getcwd())  # last: a file beside the notebook shadows no module
+        _fresh_random_state()
+        try:
+            _sandbox.shut_in(layers, limits, request["readable"], folder or "/")
+        except OSError as error:
+            _keeper.report(link, failed=str(error), wall=True)
+            os._exit(1)
+        app = _app.start(sockets, request["key"], request["arguments"], limits)
+        _keeper.report(link, running=os.getpid())
+        link.close()  # a notebook is not to speak for us
+        app.start()
+    except BaseException as error:
+        _keeper.report(link, failed=f"{type(error).__name__}: {error} (arguments {request['arguments']})")
+    finally:
+        os._exit(1)
+
+
+def _place_descriptors(
+    link: socket.socket, descriptors: list[int], keep: list[int]
+) -> tuple[socket.socket, tuple[int, ...], int]:
+    """Give the descriptors in `keep` the numbers they had, close whatever else is open; (link, sockets, files)."""
+    highest = max([*keep, 2])
+    # first out of the way: a number that is wanted could be that of another
+    moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, highest + 1) for each in (link.detach(), *descriptors)]
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in moved:
+            with contextlib.suppress(OSError):  # the listing's own is closed by now
+                os.close(int(name))
+    null = os.open(os.devnull, os.O_RDWR)  # 0
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    last = 2 + len(_app.CHANNELS)
+    for wanted, descriptor in zip(keep, moved[last:], strict=True):
+        os.dup2(descriptor, wanted, inheritable=False)
+        os.close(descriptor)
+    return socket.socket(fileno=moved[0]), tuple(moved[1 : last - 1]), moved[last - 1]
+
+
+def _unpack(files: int) -> None:
+    with open(files, "rb") as source, tarfile.open(fileobj=source) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+        archive.extractall()
+
+
+def _fresh_random_state() -> None:
+    """As a new process has it: not the zygote's, and not that of another kernel (`random` sees to itself)."""
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed(int.from_bytes(os.urandom(4), "little"))
+    if torch := sys.modules.get("torch"):
+        torch.seed()
+
+
+if __name__ == "__main__":
+    main()

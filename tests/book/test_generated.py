@@ -1,0 +1,89 @@
+"""The pages that are made from data: every misconception has one, and the page on grading says what was measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder.specs import REGISTRY
+
+from .conftest import BOOK, ROOT, Built
+
+sys.path.insert(0, str(BOOK / "_lib"))
+import grading_page
+import misconception_pages
+
+RESULTS = ROOT / "bench" / "results"
+
+
+def _changed(tmp_path: Path, name: str, change) -> str:
+    """The page on grading, made from results one of which is another."""
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
+    numbers = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+    change(numbers)
+    (tmp_path / f"{name}.json").write_text(json.dumps(numbers), encoding="utf-8")
+    return grading_page.page(tmp_path)
+
+
+def test_every_misconception_has_a_page_and_the_list_links_to_it() -> None:
+    pages = misconception_pages.pages(RESULTS)
+    assert set(pages) == {"misconceptions.md", *(f"misconceptions/{id_}.md" for id_ in REGISTRY)}
+    for id_, entry in REGISTRY.items():
+        page = pages[f"misconceptions/{id_}.md"]
+        assert f"](misconceptions/{id_}.md)" in pages["misconceptions.md"]
+        assert f"# {entry.title}\n" in page
+        assert all(part.strip() in page for part in (entry.belief, entry.happens, entry.repair, entry.demo))
+        assert all(
+            f"[{thread}](https://github.com/{thread.replace('#', '/issues/')})" in page for thread in entry.threads
+        )
+
+
+def test_a_misconception_is_named_by_what_has_it_at_stake_and_by_what_named_it(tmp_path: Path) -> None:
+    row = {"exercise": "evaluation.evaluate", "verdicts": {"fixed-mask": 1}}
+    (tmp_path / "corpora.json").write_text(json.dumps({"candidates": [row]}))
+    named = misconception_pages.named_by(tmp_path)
+    assert "evaluation.evaluate" in named["fixed-mask"]
+    assert "evaluation.evaluate" in named["eval-never-called"]  # at stake
+    assert "evaluation.evaluate" not in named["keep-drop-swapped"]
+
+
+def test_the_page_on_grading_counts_what_went_wrong(tmp_path: Path) -> None:
+    def pass_one(numbers) -> None:
+        row = next(r for r in numbers["candidates"] if not r["right"])
+        row["verdicts"] = {"passed": 3, "wrong-result": numbers["seeds"] - 3}
+        row["misconception"] = "fixed-mask"
+        numbers["total"]["wrongly passed"] = 3
+
+    page = _changed(tmp_path, "corpora", pass_one)
+    assert "| wrong solutions wrongly passed | 3 of " in page
+    assert "(3 passed, 17 misnamed)" in page
+
+
+def test_survivors_are_shown(tmp_path: Path) -> None:
+    def survive(numbers) -> None:
+        row = next(iter(numbers["exercises"].values()))
+        row["survivors"] = [["some title", "drop a statement", "model.eval() => pass"]]
+
+    page = _changed(tmp_path, "mutants", survive)
+    assert "some title, drop a statement: ``model.eval() => pass``" in page
+
+
+def test_missing_numbers_say_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"corpora\.json is missing\. Write it with: python bench/corpora\.py"):
+        grading_page.page(tmp_path)
+
+
+def test_a_percentage_is_100_only_where_all_are_meant() -> None:
+    assert grading_page._share(9999, 10000) == "99.9 %"
+    assert grading_page._share(10, 10) == "100 %"
+    assert grading_page._share(0, 0) == "–"
+
+
+@pytest.mark.slow
+def test_the_built_book_has_the_pages(built: Built) -> None:
+    assert {path.stem for path in (built.html / "misconceptions").glob("*.html")} == set(REGISTRY)
+    assert "How good is the autograder?" in (built.html / "grading.html").read_text(encoding="utf-8")

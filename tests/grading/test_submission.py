@@ -1,0 +1,69 @@
+"""One submission: what ends a kernel, and what the learner is told about it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from autograder.grading.execution import Limits
+from autograder.grading.submission import GradedSubmission, grade_submission
+from tests.conftest import LEVEL
+from tests.grading.classes import RELEASE, as_bytes, ps0, right
+
+LIVE, TABLE = "switches.live_modules", "switches.truth_table"
+QUICK = Limits(cell_seconds=3, check_seconds=60, notebook_seconds=120, grace_seconds=20)
+
+
+def grade(live: str, limits: Limits = QUICK) -> GradedSubmission:
+    data = as_bytes(ps0({TABLE: right(TABLE), LIVE: live}))
+    return grade_submission(data, RELEASE.read_bytes(), 7, sandbox=LEVEL, limits=limits)
+
+
+def test_the_same_work_gets_the_same_verdict_and_the_same_notebook() -> None:
+    first, second = (grade(right(LIVE)) for _ in range(2))
+    assert (first.cells, first.notebook) == (second.cells, second.notebook)
+    assert first.outcome == "passed"
+
+
+def test_it_can_be_called_where_an_event_loop_runs() -> None:
+    async def inside() -> GradedSubmission:
+        return grade(right(LIVE))
+
+    assert asyncio.run(inside()).outcome == "passed"
+
+
+def test_a_check_that_the_learner_calls_in_the_solution_cell_does_not_count() -> None:
+    copied = right(LIVE) + '\nfrom autograder import check\ncheck("switches.live_modules", live_modules)\n'
+    assert grade(copied + "live_modules = lambda model: []\n").points == 4.0
+    assert grade(copied).points == 7.0
+
+
+@pytest.mark.parametrize(
+    ("live", "reason"),
+    [
+        ("def live_modules(model)\n    return []\n", "The cell with the solution did not run: SyntaxError"),
+        ("while True:\n    pass\n", "The cell with the solution did not run: it was stopped because it took too long"),
+        ("import os\nos._exit(3)\n", "The kernel ended in cell 11: the code ended its process, or crashed it (status 3)"),
+        ("import os\nos.kill(os.getpid(), 11)\n", "The kernel ended in cell 11"),
+        ("import autograder\nautograder.check = print\n", "brought no evidence"),
+    ],
+    ids=["syntax", "endless", "exit", "crash", "no evidence"],
+)
+def test_what_went_wrong_is_told_and_earlier_exercises_keep_their_points(live: str, reason: str) -> None:
+    graded = grade(live)
+    table, live_cell = graded.cells
+    assert (table.points, live_cell.points, live_cell.outcome) == (4.0, 0.0, "failed")
+    assert live_cell.messages[0].startswith(reason) or reason in live_cell.messages[0]
+
+
+def test_a_kernel_that_somebody_else_killed_is_nobody_s_fault() -> None:
+    graded = grade("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    assert [cell.outcome for cell in graded.cells] == ["passed", "could not be graded"]
+    assert graded.outcome == "could not be graded"
+
+
+def test_a_notebook_has_a_time_limit_of_its_own() -> None:
+    graded = grade("import time\ntime.sleep(100)\n", Limits(cell_seconds=100, notebook_seconds=8))
+    assert graded.points == 4.0
+    assert "ran for more than 8 seconds" in graded.cells[1].messages[0]
