@@ -355,5 +355,7 @@ def _write(path: Path, data: bytes) -> None:
     try:
         new.write_bytes(data)
         new.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         new.unlink(missing_ok=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shutil
 import sys
+import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +36,7 @@ def told(error: Exception) -> str:
     """What to tell about one of REFUSALS."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}. Nothing that stood there before was changed."
+        return f"{where}{error.strerror}. What stood there before is unchanged; the same command can be run again."
     return str(error)
 
 
@@ -47,10 +51,10 @@ def release(folder: Path, problem_sets: Sequence[str], *, database: str | None =
         found = [name] if name in known else [one for one in known if one.startswith(f"{name}-")]
         if len(found) != 1:
             raise CourseError(f"There is no master of {name!r} in {masters}. There are: {', '.join(known)}.")
-        # nbgrader replaces the released folder: what it could not replace must not be lost half way
         target = course.path(course.courses.release_directory, assignment=found[0])
         _writable(target if target.exists() else target.parent)
-        _nbgrader(_api(course).generate_assignment(found[0], force=True), f"release {found[0]}")
+        with _kept(target):
+            _nbgrader(_api(course).generate_assignment(found[0], force=True), f"release {found[0]}")
         click.echo(f"{_shown(target)}: released.")
 
 
@@ -194,17 +198,33 @@ def _api(course: CourseFolder) -> NbGraderAPI:
 
 
 def _nbgrader(result: dict[str, Any], what: str) -> None:
-    """Raise what nbgrader says about a failure: the last line of its log that is an error."""
+    """Raise what nbgrader says about a failure: the last error that its log names, rather than its summary."""
     if not result["success"]:
-        lines = [line for line in (result.get("log") or "").splitlines() if "ERROR" in line or "Error" in line]
-        reason = lines[-1] if lines else (result.get("error") or "").strip().splitlines()[-1]
-        raise CourseError(f"nbgrader could not do it ({what}): {reason.strip()}")
+        log = f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()
+        errors = [line for line in log if re.match(r"\s*(\w+\.)*[A-Z]\w+: ", line) and "NbGraderException" not in line]
+        summary = [line for line in log if "ERROR" in line] or log
+        raise CourseError(f"nbgrader could not do it ({what}): {(errors or summary)[-1].strip()}")
 
 
 def _writable(folder: Path) -> None:
     at = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(at, os.W_OK | os.X_OK):
         raise CourseError(f"You may not write into {at}. Nothing was done.")
+
+
+@contextlib.contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Put a folder back as it was if what happens meanwhile fails: nbgrader removes before it replaces."""
+    with tempfile.TemporaryDirectory() as temporary:
+        if folder.exists():
+            shutil.copytree(folder, Path(temporary, "before"))
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            if Path(temporary, "before").exists():
+                shutil.copytree(Path(temporary, "before"), folder)
+            raise
 
 
 def _shown(path: Path) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from pathlib import Path
+from typing import Any
 
 from nbconvert.exporters import HTMLExporter
+from nbformat import NotebookNode
 from nbgrader.server_extensions.formgrader import handlers
 from traitlets.config import Config
+
+_MARKS = re.compile(r"^### (BEGIN|END) MARK SCHEME *$", re.M)
 
 
 class FeedbackExporter(HTMLExporter):
@@ -14,6 +20,16 @@ class FeedbackExporter(HTMLExporter):
 
     `nbgrader_config.py` names it as `GenerateFeedback.exporter_class`.
     """
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **more: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """The page. The marks by which nbgrader finds a marking scheme say nothing to a learner: a heading does."""
+        nb = copy.deepcopy(nb)
+        for cell in nb.cells:
+            if cell.cell_type == "markdown" and "nbgrader" in cell.metadata:
+                cell.source = _MARKS.sub(lambda mark: "### How it is graded" if mark[1] == "BEGIN" else "", cell.source)
+        return super().from_notebook_node(nb, resources, **more)
 
     @property
     def default_config(self) -> Config:
