@@ -196,6 +196,7 @@ class _Client(NotebookClient):
             coalesce_streams=True,
             skip_cells_with_tag="",
             timeout_func=lambda cell: limits.check_seconds if is_check(cell) else limits.cell_seconds,
+            interrupt_on_timeout=True,
             error_on_timeout={"ename": TIMEOUT, "evalue": "", "traceback": ["The cell was stopped: it ran too long."]},
             iopub_timeout=limits.grace_seconds,
             raise_on_iopub_timeout=True,

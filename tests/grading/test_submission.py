@@ -44,9 +44,12 @@ def test_a_check_that_the_learner_calls_in_the_solution_cell_does_not_count() ->
     [
         ("def live_modules(model)\n    return []\n", "The cell with the solution did not run: SyntaxError"),
         ("while True:\n    pass\n", "The cell with the solution did not run: it was stopped because it took too long"),
-        ("import os\nos._exit(3)\n", "The kernel ended in cell 11: the code ended its process, or crashed it (status 3)"),
-        ("import os\nos.kill(os.getpid(), 11)\n", "The kernel ended in cell 11"),
-        ("import autograder\nautograder.check = print\n", "brought no evidence"),
+        (
+            "import os\nos._exit(3)\n",
+            "The kernel ended in cell 10: the code ended its process, or crashed it (status 3)",
+        ),
+        ("import os\nos.kill(os.getpid(), 11)\n", "The kernel ended in cell 10"),
+        ("live_modules = len\nimport autograder\nautograder.check = print\n", "brought no evidence"),
     ],
     ids=["syntax", "endless", "exit", "crash", "no evidence"],
 )
