@@ -24,6 +24,7 @@ from markupsafe import Markup, escape
 from ..observe import figures
 from ..specs import MIME, REGISTRY, exercises
 from .folder import CourseFolder, graded_cells
+from .restore import RECORD
 from .scores import Score, read_scores
 from .similarity import Alike, alike
 from .verdict import exercise_of
@@ -40,7 +41,6 @@ _BARS = 13
 NO_IDEA = "wrong-result"
 #: Shades of the heat map: the share of the class from which each begins.
 SHADES = (0.0, 0.05, 0.15, 0.3)
-_RECORD = "two_switches"  # where grading notes in a notebook's metadata how it was graded
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def read_work(path: Path, untouched: Iterable[str] = ()) -> Work:
     try:
         notebook = json.loads(path.read_bytes())
         cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        record = notebook["metadata"].get(_RECORD, {})
+        record = notebook["metadata"].get(RECORD, {})
     except (OSError, ValueError, KeyError, TypeError):
         return Work()
     named, solutions, stopped = [], {}, []

@@ -19,11 +19,10 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 
+from .gradebook import NO_RESPONSE
 from .verdict import exercise_of, solution_cell_of
 
 Status = Literal["final", "needs manual grading", "could not be graded", "not handed in"]
-#: What nbgrader writes beside a solution cell that was not touched.
-NO_RESPONSE = "No response."
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from nbgrader.api import Gradebook
 from autograder import grade
 from autograder.grading import commands
 from autograder.grading.folder import CourseFolder
-from autograder.grading.scores import NO_RESPONSE
+from autograder.grading.gradebook import NO_RESPONSE
 from autograder.grading.verdict import exercise_of, solution_cell_of
 from autograder.specs import MIME
 from tests.conftest import ROOT
