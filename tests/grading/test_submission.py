@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import tempfile
+import threading
 
 import pytest
+import zmq
+from nbformat.v4 import new_notebook
 
-from autograder.grading.execution import Limits
+from autograder.grading.execution import Limits, _Client
+from autograder.grading.referee import Referee
 from autograder.grading.submission import GradedSubmission, grade_submission
+from autograder.kernel import KERNEL_NAME
 from tests.conftest import LEVEL
 from tests.grading.classes import RELEASE, as_bytes, ps0, right
 
@@ -64,6 +71,32 @@ def test_a_kernel_that_somebody_else_killed_is_nobody_s_fault() -> None:
     graded = grade("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     assert [cell.outcome for cell in graded.cells] == ["passed", "could not be graded"]
     assert graded.outcome == "could not be graded"
+
+
+def test_nobody_waits_for_ever_to_tell_a_kernel_that_has_ended_something() -> None:
+    said = []
+
+    async def send_to_the_dead() -> None:
+        client = _Client(new_notebook(), Limits(grace_seconds=1), kernel_name=KERNEL_NAME)
+        referee = Referee(lambda exercise: 0)
+        try:
+            await client.start(referee, ".", LEVEL.value, ())
+            await client.provisioner.kill()
+            while await client.provisioner.poll() is None:
+                await asyncio.sleep(0.01)
+            with pytest.raises(zmq.Again):  # noqa: PT012
+                for _ in range(100_000):  # until nothing more goes into the queue
+                    client.kc.shell_channel.send(client.kc.session.msg("execute_request", {"code": "1"}))
+            said.append("it has ended")
+        finally:
+            await client.stop()
+            referee.close()
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        sending = threading.Thread(target=asyncio.run, args=(send_to_the_dead(),), daemon=True)
+        sending.start()
+        sending.join(120)
+    assert said == ["it has ended"]
 
 
 def test_a_notebook_has_a_time_limit_of_its_own() -> None:
