@@ -117,7 +117,9 @@ def test_the_gradebook_is_that_of_nbgrader_autograde(released: Path, tmp_path: P
 
 def test_a_late_submission_gets_nbgrader_s_penalty(fresh: Path, graded_before: list[str], nbgrader: Callable) -> None:
     with (fresh / "nbgrader_config.py").open("a") as file:
-        file.write('\nc.LateSubmissionPlugin.penalty_method = "zero"\n')
+        file.write("\nfrom nbgrader.plugins import LateSubmissionPlugin\n")
+        file.write("c.AssignLatePenalties.plugin_class = LateSubmissionPlugin\n")
+        file.write('c.LateSubmissionPlugin.penalty_method = "zero"\n')
     with Gradebook(f"sqlite:///{fresh}/gradebook.db") as gradebook:
         gradebook.update_or_create_assignment(PS0, duedate="2031-05-04 11:00:00")
     grade(fresh)
