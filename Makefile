@@ -45,7 +45,7 @@ demo: book ## book, released problem sets, a graded sample class, a summary
 test: env chromium ## everything that is tested
 	ruff check .
 	lint-imports
-	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadgroup
 
 book: env ## build the book into _build/html
 	jupyter-book build book --config _config.yml --path-output . --all -W -n --keep-going

@@ -182,6 +182,16 @@ def load_later(app: Sphinx, pagename: str, templatename: str, context: dict[str,
             scripts[place] = type(script)(file, priority=script.priority, **attributes)
 
 
+def name_toggles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """The theme's arrow that opens a list of pages in the sidebar has no name that a screen reader could say."""
+    make = context.get("generate_toctree_html")
+    if make:
+        toggle = '<span class="toctree-toggle"'
+        context["generate_toctree_html"] = lambda *args, **kw: str(make(*args, **kw)).replace(
+            f"<summary>{toggle}", f'<summary aria-label="Pages below">{toggle}'
+        )
+
+
 def slim(app: Sphinx, exception: Exception | None) -> None:
     """Remove what the theme brings and no page asks for: its icon script, source maps, translations."""
     static = Path(app.outdir) / "_static"
@@ -277,6 +287,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", offer_launch, priority=600)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", name_page)
+    app.connect("html-page-context", name_toggles, priority=900)
     app.connect("html-page-context", load_later, priority=900)
     app.connect("build-finished", offer_archive)
     app.connect("build-finished", slim)

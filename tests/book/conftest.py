@@ -46,6 +46,13 @@ def built() -> Built:
         return build()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker for all that builds or reads the site: a build would take pages away from under another's browser."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("book"))
+
+
 def chapters() -> list[Path]:
     return sorted(BOOK.glob("[0-9][0-9]-*.md"))
 

@@ -16,7 +16,6 @@ from .test_browser import CHROMIUM, Visit, browser  # noqa: F401  the fixture
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"),
 ]
 
