@@ -14,8 +14,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import grading_page
-import misconception_pages
 import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
@@ -30,6 +28,8 @@ BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
 _log = getLogger(__name__)
 sys.path.insert(0, str(BOOK))  # for `_lib`, as chapters import it
+
+from _lib import grading_page, misconception_pages  # noqa: E402
 
 #: Where the site has all notebooks together; index.md links to it.
 ARCHIVE = "_downloads/two-switches-notebooks.zip"

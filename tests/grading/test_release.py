@@ -12,8 +12,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_solution, is_task
 
 from autograder import exercises
-from autograder.grading.preprocessors import is_check
-from autograder.grading.verdict import exercise_of, solution_cell_of
+from autograder.grading.verdict import exercise_of, is_check, solution_cell_of
 from tests.conftest import ROOT
 
 MASTERS = sorted(ROOT.glob("solutions/ps*/ps*.ipynb"))
