@@ -59,10 +59,10 @@ release: env ## generate exercises/ from solutions/
 	  echo "released exercises/$$set"; done
 
 grade: release ## autograde submitted/, write feedback/ and grades.csv
-	@for set in $(PROBLEM_SETS); do if compgen -G "submitted/*/$$set" >/dev/null; then \
-	  nbgrader autograde $$set; nbgrader generate_feedback $$set; \
-	  else echo "submitted/: nobody has handed in $$set"; fi; done
-	nbgrader export --to=grades.csv
+	@left=0; for set in $(PROBLEM_SETS); do if compgen -G "submitted/*/$$set" >/dev/null; then \
+	  autograder grade $$set || left=$$?; autograder feedback $$set; \
+	  else echo "submitted/: nobody has handed in $$set"; fi; done; \
+	  autograder export --partial -o grades.csv || left=$$?; exit $$left
 
 kit: release ## the learners' zip: notebooks, package, one command to start
 	python -m tools.kit.build

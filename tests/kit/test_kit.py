@@ -180,6 +180,8 @@ def test_from_the_zip_to_a_checked_exercise(kit: Path, tmp_path: Path) -> None:
     assert "Installing into .venv" in run(sys.executable, "start.py", "--install-only", "--no-index", "--no-deps")
     assert "Installing" not in run(sys.executable, "start.py", "--install-only")
 
+    assert "fetchNews" in (folder / ".venv/share/jupyter/lab/settings/overrides.json").read_text()
+
     python = next(p for p in (folder / ".venv/bin/python", folder / ".venv/Scripts/python.exe") if p.exists())
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     # a line in a .pth file is a folder: the course's own editable installation is not followed from there

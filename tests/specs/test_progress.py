@@ -243,6 +243,7 @@ def test_a_lock_that_is_never_given_back(
 def test_what_is_done_and_what_is_left(file: Path, answer: Callable[..., None]) -> None:
     answer(5)
     answer(2, exercise="evaluation.saliency", of=4)
+    answer(0, exercise="evaluation.evaluating", of=4)
     shown = CliRunner().invoke(main, ["progress"])
     assert shown.exit_code == 0
     known = exercises()
@@ -252,6 +253,7 @@ def test_what_is_done_and_what_is_left(file: Path, answer: Callable[..., None]) 
     assert next(line for line in lines if " evaluation.saliency " in line).split()[:3] == [
         "begun", "evaluation.saliency", "2/4",
     ]  # fmt: skip
+    assert next(line for line in lines if " evaluation.evaluating " in line).startswith("  to do ")
     for exercise in known:
         assert sum(f" {exercise.id} " in line for line in lines) == 1
     assert lines[-1] == f"Kept in {file}"

@@ -8,6 +8,7 @@ Later runs only open JupyterLab. Options other than --install-only go to pip.
 # Old Pythons must be able to read this file, to say that they are too old: no newer syntax here.
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -42,8 +43,6 @@ def main(arguments):
         return None
     print("JupyterLab opens in your browser. To stop it: Ctrl-C here.", flush=True)
     options = ["--ServerApp.root_dir=exercises", f"--LabApp.default_url=/lab/tree/{FIRST}"]
-    # JupyterLab would ask other sites for news and for its newest version
-    options += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     try:
         done = subprocess.run([python(), "-m", "jupyterlab", *options], cwd=HERE)
     except KeyboardInterrupt:
@@ -70,6 +69,11 @@ def install(for_pip):
             "The installation did not finish; pip's own message stands above. Look at the network connection and at "
             "the space on the disk, then run the same command again."
         )
+    # JupyterLab would ask other sites for its newest version, and the learner for leave to ask for news
+    settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
     return None
 
 
