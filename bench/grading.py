@@ -83,7 +83,11 @@ def main(count: int = 40, jobs: int = 2) -> None:
         theirs, ours = (course(Path(folder, name), count, name == "stock") for name in ("stock", "ours"))
         seconds = {"ours": call(ours, "autograder", "grade", "ps0", f"--jobs={jobs}")}
         seconds["stock"] = call(theirs, "nbgrader", "autograde", SET)
-        equal = passed(theirs) == passed(ours)
+        two = passed(theirs), passed(ours)
+        differing = sorted(key for key in two[0].keys() | two[1].keys() if two[0].get(key) != two[1].get(key))
+        for key in differing:
+            print("  not the same:", *key, *(verdicts.get(key) for verdicts in two))
+        equal = not differing
     print(f"{count} submissions of {SET}, {jobs} processes, sandbox {available_levels()[0]}")
     for name, took in seconds.items():
         print(f"  {name:6} {took:8.1f} s   {took / count:6.2f} s each")

@@ -29,7 +29,9 @@ ARRANGE = """() => {
     found.set(element.id, element);
   }
   const article = document.querySelector("article.bd-article");
-  const chapters = [...article.querySelectorAll("span[id^=document-]")].map(span => span.nextElementSibling);
+  // pages below another page (the misconceptions) have smaller headings, and are left to that page
+  const chapters = [...article.querySelectorAll("span[id^=document-]")].map(span => span.nextElementSibling)
+    .filter(section => section?.querySelector(":scope > h2"));
   for (const chapter of chapters) {
     const number = chapter.previousElementSibling.id.match(/^document-(\\d\\d)-/);
     if (number) chapter.querySelector("h2").prepend(`${Number(number[1])} · `);

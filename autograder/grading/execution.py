@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -145,6 +146,8 @@ async def _run_cells(client: _Client, referee: Referee, limits: Limits, verdicts
             grade_id = cell.metadata.nbgrader["grade_id"]
             referee.expect(exercise_of(grade_id), float(cell.metadata.nbgrader["points"]))
         try:
+            if await client.provisioner.poll() is not None:
+                raise DeadKernelError("between two cells")
             await asyncio.wait_for(client.async_execute_cell(cell, index), max(until - time.monotonic(), 0.001))
         except Exception as error:
             late = time.monotonic() >= until  # nbclient tells a cancelled cell as a dead kernel
@@ -196,6 +199,7 @@ class _Client(NotebookClient):
             coalesce_streams=True,
             skip_cells_with_tag="",
             timeout_func=lambda cell: limits.check_seconds if is_check(cell) else limits.cell_seconds,
+            interrupt_on_timeout=True,
             error_on_timeout={"ename": TIMEOUT, "evalue": "", "traceback": ["The cell was stopped: it ran too long."]},
             iopub_timeout=limits.grace_seconds,
             raise_on_iopub_timeout=True,
@@ -230,6 +234,9 @@ class _Client(NotebookClient):
             self.provisioner = self.km.provisioner
         self.sandbox = self.provisioner.sandbox_level
         await self.async_start_new_kernel_client()
+        # A message to a kernel that has ended between two cells would wait for ever, and everything here with it.
+        for channel in (self.kc.shell_channel, self.kc.control_channel):
+            channel.socket.setsockopt(zmq.SNDTIMEO, 1000 * self.iopub_timeout)
 
     @property
     def why_ended(self) -> str:

@@ -34,6 +34,9 @@ JUDGING_SECONDS = 30.0
 #: Messages that a kernel may send; a notebook has two for each check that it calls.
 MOST_MESSAGES = 10_000
 
+#: Refusals that are kept and logged for one kernel.
+MOST_REFUSED = 10
+
 _judging = threading.Lock()  # judges use torch's global generator, reports use matplotlib
 
 
@@ -141,8 +144,9 @@ class Referee:
     def _refuse(self, reason: str) -> str:
         """Log the reason; if a cell is being graded, it is worth nothing now, whatever follows."""
         asked = self._asked
-        self.refused.append(f"{asked.exercise}: {reason}" if asked else reason)
-        log.warning("%s: %s", self._name, self.refused[-1])
+        if len(self.refused) < MOST_REFUSED:  # a kernel that never stops may not fill log and memory
+            self.refused.append(f"{asked.exercise}: {reason}" if asked else reason)
+            log.warning("%s: %s", self._name, self.refused[-1])
         if asked is not None:
             asked.spoiled = f"{reason} So this check is worth no points."
         return reason

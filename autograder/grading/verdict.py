@@ -69,12 +69,10 @@ def solution_cell_of(grade_id: str) -> str:
 
 def read_error(outputs: Sequence[Mapping[str, Any]]) -> str | None:
     """The error in which a cell ended, on one line; None if it ended well."""
-    for output in outputs:
-        if output.get("output_type") == "error":
-            if output.get("ename") == TIMEOUT:
-                return "it was stopped because it took too long. Look for a loop that does not end"
-            return " ".join(f"{output.get('ename')}: {output.get('evalue')}".rstrip(": ").split())[:400]
-    return None
+    errors = [output for output in outputs if output.get("output_type") == "error"]
+    if any(error.get("ename") == TIMEOUT for error in errors):  # beside the KeyboardInterrupt that stopped it
+        return "it was stopped because it took too long. Look for a loop that does not end"
+    return next((" ".join(f"{e.get('ename')}: {e.get('evalue')}".rstrip(": ").split())[:400] for e in errors), None)
 
 
 #: The name under which a cell that ran out of time ends; nbgrader uses the same.

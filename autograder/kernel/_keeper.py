@@ -3,8 +3,8 @@
 zygote ── keeper ── first process of the namespaces ── kernel      (full)
 zygote ── keeper ── kernel                                         (reduced, none)
 
-Each ends with its parent. The keeper speaks with the provisioner over a socket, the link; when the link closes, the
-provisioner is gone and so is the kernel.
+The keeper speaks with the provisioner over a socket, the link. When the link closes, the provisioner is gone, and the
+keeper ends all that is below it. Below the keeper, each ends with its parent; a zygote may end before its kernels do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def keep(
-    zygote: int,
     link: socket.socket,
     layers: frozenset[Layer],
     limits: Limits,
@@ -41,7 +40,6 @@ def keep(
     `private` is the kernel's folder; `others` are descriptors for the kernel alone.
     """
     try:
-        _end_with(zygote)
         _linux.adopt_orphans()
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)  # before the namespaces have a /proc of their own
         if Layer.NAMESPACES in layers:
@@ -50,7 +48,6 @@ def keep(
             except OSError as error:
                 report(link, failed=str(error), wall=True)
                 os._exit(1)
-            _end_with(zygote)  # a new user namespace forgets it
         keeper = os.getpid()
         child = os.fork()
         if child == 0:

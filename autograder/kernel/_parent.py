@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,7 @@ _PREFIX = "two-switches-"
 
 _lock = threading.Lock()
 _zygotes: dict[tuple[Any, ...], Zygote] = {}
+_seats: weakref.WeakSet[Seat] = weakref.WeakSet()
 _runtime: tuple[str, IO[str]] | None = None  # this process's runtime folder, and the lock in it
 
 
@@ -98,12 +100,14 @@ def _leave_nothing() -> None:
 
 
 def _forget_zygotes() -> None:
-    # In a forked worker: they belong to the parent, and must see its end of the socket close when it ends.
+    # In a forked worker: they and their kernels belong to the parent, and must see its sockets close when it ends.
     global _lock, _runtime
     _lock, _runtime = threading.Lock(), None
     for each in _zygotes.values():
         each.control.close()
     _zygotes.clear()
+    for seat in _seats:
+        seat.vacate()
 
 
 os.register_at_fork(after_in_child=_forget_zygotes)
@@ -207,6 +211,7 @@ class Seat:
         self.folder = tempfile.mkdtemp(prefix="kernel-", dir=runtime_folder())
         self.address = os.path.join(self.folder, "s")
         self.link: socket.socket | None = None
+        _seats.add(self)
 
     def _listen(self, number: int) -> socket.socket:
         path = f"{self.address}-{number}"

@@ -58,14 +58,13 @@ def _fork(control: socket.socket, link: socket.socket, descriptors: list[int], r
     if threads != 1:
         _keeper.report(link, failed=f"the preloaded modules left {threads - 1} threads running, which no fork survives")
         return
-    zygote = os.getpid()
     if os.fork() == 0:
         control.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         layers = frozenset(map(Layer, request["layers"]))
         limits = Limits(**request["limits"])
         kernel = partial(_kernel, link, descriptors, layers, limits, request)
-        _keeper.keep(zygote, link, layers, limits, request["private"], descriptors, kernel)
+        _keeper.keep(link, layers, limits, request["private"], descriptors, kernel)
 
 
 def _kernel(

@@ -39,6 +39,11 @@ def hears_mode(module: nn.Module) -> bool:
     return isinstance(module, nn.RReLU)
 
 
+def mode_of(module: nn.Module) -> bool | None:
+    """The module's flag; None where user code has deleted it, so that looking on does not raise."""
+    return getattr(module, "training", None)
+
+
 def is_live(module: nn.Module) -> bool:
     """Whether ``module`` would behave as in training if it were called now."""
-    return module.training and hears_mode(module)
+    return bool(mode_of(module)) and hears_mode(module)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ._layers import BATCHNORM_FAMILY
+from ._layers import BATCHNORM_FAMILY, mode_of
 
 if TYPE_CHECKING:
     from ._events import Event
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _SAMPLE = 4
 #: Passes that wait for their step; those of a loop that never steps need not be kept.
 _MOST_OPEN = 512
+
+#: The mode of every module inside a model, by name; None where the attribute is gone.
+_Flags = dict[str, bool | None]
 
 
 @dataclass(slots=True)
@@ -201,12 +204,12 @@ class Rules:
         drops = bool(
             detail.get("training", True) and (detail.get("p" if event.kind == "dropout" else "dropout_p") or 0) > 0
         )
-        if not registered and caller.training:
+        if not registered and mode_of(caller):
             if drops and not run.root_training and type(caller).__name__ not in run.strangers:
                 run.strangers.append(type(caller).__name__)
             return
         # a layer that is itself in training mode does what it should; that it is, is another rule's matter
-        if caller.training:
+        if mode_of(caller):
             return
         if event.kind == "dropout" and drops:
             self._add(
@@ -279,7 +282,7 @@ class Rules:
         """The trace begins."""
         self._entered = (grad, where)
 
-    def leave(self, grad: str, models: list[tuple[str, dict[str, bool], dict[str, bool]]]) -> None:
+    def leave(self, grad: str, models: list[tuple[str, _Flags, _Flags]]) -> None:
         """The trace ends: compare the switches with how they were found."""
         for last in self._frozen.values():
             self._judge_frozen(last)
@@ -296,10 +299,11 @@ class Rules:
             changed = [n for n in last_flags if n in first and first[n] != last_flags[n]]
             if changed:
                 mode = "training" if first[changed[0]] else "evaluation"
+                without = "without the attribute training"
                 self._add_at(
                     "mode-not-restored", name,
                     f"{name}: {len(changed)} of {len(last_flags)} modules ({_listed(name, changed)}) were found in "
-                    f"{mode} mode and left in the other.",
+                    f"{mode} mode and left {without if last_flags[changed[0]] is None else 'in the other'}.",
                     file, line,
                 )  # fmt: skip
 

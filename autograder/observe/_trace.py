@@ -34,7 +34,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from ._events import Event, grad_state
-from ._layers import BATCHNORM_FAMILY, DROPOUT_FAMILY, can_hear_mode, hears_mode, is_live
+from ._layers import BATCHNORM_FAMILY, DROPOUT_FAMILY, can_hear_mode, hears_mode, is_live, mode_of
 from ._rules import Rules, TraceFinding
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Pass:
 
     event: Event
     root: weakref.ref[nn.Module]
-    root_training: bool
+    root_training: bool | None
     #: Names of the layers that worked as in training, and of those that would have in training mode.
     live: tuple[str, ...]
     idle: tuple[str, ...]
@@ -178,12 +178,12 @@ class _Root:
         self.module = weakref.ref(module, forget)
         self.building = True
         self.ids: list[int] = []
-        self.values: list[bool] = []
+        self.values: list[bool | None] = []
         self.names: dict[int, str] = {}
         self.hearing: list[int] = []
         self.survey(module)
         self.flags = self._flags()
-        self.first_flags: dict[str, bool] | None = None
+        self.first_flags: dict[str, bool | None] | None = None
 
     def survey(self, module: nn.Module) -> list[nn.Module]:
         """The modules inside, themselves included; names are worked out again only where a module came or went."""
@@ -195,13 +195,13 @@ class _Root:
             self.hearing = [i for i, m in enumerate(parts) if can_hear_mode(m)]
             # a loss, an activation, a transform: nothing that a switch could change
             self.bare = not self.hearing and not any(m._parameters or m._buffers for m in parts)
-        self.values = [m.training for m in parts]
+        self.values = [mode_of(m) for m in parts]
         return parts
 
-    def _flags(self) -> dict[str, bool]:
+    def _flags(self) -> dict[str, bool | None]:
         return {self.names[i]: flag for i, flag in zip(self.ids, self.values, strict=True)}
 
-    def change(self) -> tuple[dict[str, bool], dict[str, bool]] | None:
+    def change(self) -> tuple[dict[str, bool | None], dict[str, bool | None]] | None:
         """The flags before and after, if any differs from the last time."""
         before, after = self.flags, self._flags()
         if before == after:
@@ -372,7 +372,7 @@ class ModeTrace:
             return self._event(kind, frame, **values)
         call = self._local.stack[-1]
         return self._event(
-            kind, frame, call.event.module, call.event.module_type, training=call.module.training, **values
+            kind, frame, call.event.module, call.event.module_type, training=mode_of(call.module), **values
         )
 
     def _settle(self) -> None:
@@ -429,7 +429,7 @@ class ModeTrace:
         detail = {"before": _mode_word(before), "after": _mode_word(after), "changed": len(changed),
                   "of": len(after), "first": changed[:5]}  # fmt: skip
         self._emit(
-            self._event("mode", frame, root.name, type(module).__name__, training=module.training, detail=detail)
+            self._event("mode", frame, root.name, type(module).__name__, training=mode_of(module), detail=detail)
         )
 
     # ------------------------------------------------------------------ hooks
@@ -471,7 +471,7 @@ class ModeTrace:
             name = type(module).__name__
             if isinstance(module, DROPOUT_FAMILY) and is_live(module):
                 current.strangers.append(name)
-        event = self._event("forward", _user_frame(), name, type(module).__name__, module.training, _batch_size(args))
+        event = self._event("forward", _user_frame(), name, type(module).__name__, mode_of(module), _batch_size(args))
         return _Call(module, event, current)
 
     def _outer_call(self, module: nn.Module, args: Any) -> _Call:
@@ -481,19 +481,19 @@ class ModeTrace:
         parts = root.survey(module)
         self._compare_modes(root, module, frame)
         root.building = root.building and _inside_init(frame)
-        event = self._event("forward", frame, root.name, type(module).__name__, module.training, _batch_size(args))
+        event = self._event("forward", frame, root.name, type(module).__name__, mode_of(module), _batch_size(args))
         hearing = [parts[i] for i in root.hearing]
         current = Pass(
             event=event,
             root=root.module,
-            root_training=module.training,
+            root_training=mode_of(module),
             live=tuple(root.names[id(m)] for m in hearing if is_live(m)),
-            idle=tuple(root.names[id(m)] for m in hearing if not m.training and hears_mode(m)),
+            idle=tuple(root.names[id(m)] for m in hearing if not mode_of(m) and hears_mode(m)),
             names=root.names,
         )
-        current.flag_by_hand = not module.training and len(parts) > 1 and all(root.values[1:])
+        current.flag_by_hand = not mode_of(module) and len(parts) > 1 and all(root.values[1:])
         if current.live:
-            live_norms = [m for m in hearing if isinstance(m, BATCHNORM_FAMILY) and m.training]
+            live_norms = [m for m in hearing if isinstance(m, BATCHNORM_FAMILY) and mode_of(m)]
             current.estimating = bool(live_norms) and all(m.momentum is None for m in live_norms)
             current.sampling = not live_norms and any(isinstance(m, BATCHNORM_FAMILY) for m in hearing)
         event.detail["mode"] = _mode_word(root.flags)
@@ -912,7 +912,7 @@ def _may_look() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is None and torch._C._len_torch_dispatch_stack() == 0
 
 
-def _mode_word(flags: dict[str, bool]) -> str:
+def _mode_word(flags: dict[str, bool | None]) -> str:
     values = set(flags.values())
     return "mixed" if len(values) > 1 else ("train" if True in values else "eval")
 

@@ -222,7 +222,7 @@ def check(exercise_id: str, candidate: Any) -> Report:
         displayed = False
     else:
         report = grade(exercise_id, candidate)
-        if line is None:  # what a grader runs is nobody's progress
+        if line is None and not os.environ.get(_MODE_VARIABLE):  # what a grader runs is nobody's progress
             _best.record(report)
         displayed = _show(report)
     if not report.passed:

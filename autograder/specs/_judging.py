@@ -130,6 +130,8 @@ def _strayed(record: Record) -> str:
     name = changed[0][1] or "the model itself"
     was, now = ("training", "evaluation") if before[changed[0]] else ("evaluation", "training")
     rest = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    if after.get(changed[0], False) is None:
+        return f"{name}{rest} lost the attribute training"
     return f"{name}{rest} changed from {was} to {now} mode"
 
 

@@ -170,6 +170,14 @@ def noisy_loader(*tensors: torch.Tensor, batch_size: int, shuffle: bool) -> Data
     return DataLoader(TensorDataset(*tensors), batch_size=batch_size, shuffle=shuffle)
 
 
+class Augmented(TensorDataset):
+    """A dataset whose items are drawn anew each time, from the global generator."""
+
+    def __getitem__(self, index: Any) -> tuple[torch.Tensor, ...]:
+        x, y = super().__getitem__(index)
+        return x + 0.1 * torch.randn(x.shape, dtype=x.dtype), y
+
+
 def eval_logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What the model says in evaluation mode about one big batch.  For judges, on models of their own."""
     model.eval()

@@ -12,7 +12,7 @@ import torch
 import torch.utils.data
 from torch import nn
 
-from ..observe import ModeTrace
+from ..observe import ModeTrace, mode_of
 from . import _limit
 from ._evidence import describe
 from ._limit import attempt
@@ -126,7 +126,7 @@ class _Snapshot:
         self.inference = torch.is_inference_mode_enabled()
         self.rng = torch.get_rng_state()
         self.dtype = torch.get_default_dtype()
-        self.modes = {m: {n: s.training for n, s in _submodules(model)} for m, model in watched.models.items()}
+        self.modes = {m: {n: mode_of(s) for n, s in _submodules(model)} for m, model in watched.models.items()}
         self.settings = {m: _settings(model) for m, model in watched.models.items()}
         self.hooks = {m: _hooks(model) for m, model in watched.models.items()}
         self.params: dict[str, torch.Tensor] = {}

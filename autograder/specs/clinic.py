@@ -551,10 +551,14 @@ class _Asked(nn.Module):
 
 
 def _set_up(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Load weights as from a saved model; plain data on how that went."""
+    """Load weights as from a saved model and switch the mode; plain data on how that went."""
+
+    def switch() -> bool:
+        return model.eval() is model and model.training is False and model.train() is model and model.training is True
+
     keys = sorted(model.state_dict())
     _, outcome = attempt(lambda: model.load_state_dict(dict(weights)), 2.0)
-    return {"keys": keys, "loaded": outcome["ended"] == "returned"}
+    return {"keys": keys, "loaded": outcome["ended"] == "returned", "switches": bool(attempt(switch, 2.0)[0])}
 
 
 def _judge_module(verdict: Verdict, evidence: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> bool:
@@ -571,6 +575,14 @@ def _judge_module(verdict: Verdict, evidence: Mapping[str, Any], weights: Mappin
     return verdict.require(
         _REPAIR, evidence["loaded"]["loaded"] and not strange, expected="a saved model loads: the same state_dict keys",
         seen=f"{strange[0]} is {'new' if strange[0] in keys else 'missing'}" if strange else "other shapes", cause="",
+    )  # fmt: skip
+
+
+def _judge_switches(verdict: Verdict, evidence: Mapping[str, Any]) -> None:
+    """The module's own ``train()`` and ``eval()``; a parent passes by what these return, and by their defaults."""
+    verdict.require(
+        _REPAIR, evidence["loaded"]["switches"], "train-override-broken",
+        expected="train() and eval() switch the module's mode and return the module", seen="one of them does not",
     )  # fmt: skip
 
 
@@ -706,6 +718,7 @@ class Case04(Patient):
                             expected="the output can be learned from", seen="it has no graph")  # fmt: skip
             for record in every:
                 judge_undisturbed(verdict, _REPAIR, {**record, "settings": []}, may=("rng",))
+            _judge_switches(verdict, known)
         verdict.require(_REPAIR, True, expected="", seen="")
 
 
@@ -923,9 +936,12 @@ class Case07(Patient):
     # the restore wakes everything, and so undoes the caller's freeze; the modes are not those that were found
     diagnoses = ("blanket-train-restore", "freeze-undone-by-train", "mode-not-restored")
     shows = "a layer that the caller had put in evaluation mode works so in the first epoch, and not in the second"
-    case_names = ("mixed", "train", "asleep", "dropout", "level")
+    case_names = ("mixed", "train", "asleep", "dropout", "level", "turning")
+    _TURNING = (8, 2)
 
     def _training(self, case: Case) -> Training:
+        if case.name == "turning":
+            return _turning_try(case, _turning_number(case, *self._TURNING))
         if case.name == "level":  # a model that learns nothing: no epoch is better than the first
             return a_training(case, build(Plain, case.seed, double=True).train(), lr=0.0)
         if case.name == "dropout":
@@ -935,6 +951,8 @@ class Case07(Patient):
 
     def _limits(self, case: Case) -> tuple[int, int]:
         """Most epochs, and patience."""
+        if case.name == "turning":
+            return self._TURNING
         return (6, 1 + case.seed % 3) if case.name == "level" else (3, 5)
 
     def examine(self, case: Case, repair: Any, probe: Probe) -> dict[str, Any]:
@@ -990,6 +1008,28 @@ class Case07(Patient):
         if _trained_asleep(record) and _trained_awake(record):
             return "mode-not-restored", "steps on evaluation-mode passes after the first validation"
         return training_mistake(record)
+
+
+def _turning_try(case: Case, number: int) -> Training:
+    other = Case(case.exercise, case.name, case.seed + 1_000 * number)
+    return a_training(other, build(NormOnly, other.seed, double=True).train(), lr=0.3)
+
+
+@functools.lru_cache(maxsize=64)
+def _turning_number(case: Case, epochs: int, patience: int) -> int:
+    """Which of the case's trainings improves for some epochs and then no more, found by running them one by one.
+
+    Patience ends it early, counted from the best epoch; epochs that were no better than the best were better than the
+    first.
+    """
+    for number in range(200):
+        losses = [a.loss for a in reference_run(_turning_try(case, number), epochs).val]
+        best = next(i for i in range(epochs) if losses[i] <= min(losses[i : i + patience + 1]))
+        later = losses[best + 1 : best + 1 + patience]
+        clear = all(abs(losses[i] - min(losses[:i])) > 1e-3 for i in range(1, min(best + patience + 1, epochs)))
+        if 0 < best < epochs - patience - 1 and clear and min(later) < losses[0] - 1e-3:
+            return number
+    raise LookupError(f"no training of {case} turns")
 
 
 # ---------------------------------------------------------------------- 08
@@ -1094,6 +1134,7 @@ class Case08(Patient):
                             expected="the output can be learned from", seen="it has no graph")  # fmt: skip
             for record in every:
                 judge_undisturbed(verdict, _REPAIR, {**record, "settings": []}, may=("rng",))
+            _judge_switches(verdict, known)
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _level(self, verdict: Verdict, known: Mapping[str, Any], case: Case) -> None:
@@ -1477,11 +1518,12 @@ class Case12(Patient):
     checks = _checks(sections.BATCH_OF_ONE)
     diagnoses = ("single-value-not-rejected",)
     shows = "nothing raises, and in some batches every channel has variance zero"
-    case_names = ("one over", "even", "two over", "pairs", "few")
+    case_names = ("one over", "even", "two over", "pairs", "few", "even pairs")
     false_alarm = 3e-8
     _EPOCHS = 12
     _SIZES: ClassVar[dict[str, tuple[int, int]]] = {
         "one over": (13, 4), "even": (12, 4), "two over": (14, 4), "pairs": (9, 2), "few": (5, 4),
+        "even pairs": (8, 2),
     }  # fmt: skip
 
     def _dataset(self, case: Case) -> list[tuple[torch.Tensor, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from . import _sections as sections
 from ._evidence import as_tensor, describe, entry, items, loosely, named
@@ -39,6 +39,7 @@ from ._loops import (
 )
 from ._models import (
     POISON,
+    Augmented,
     Conv,
     Dense,
     DropoutOnly,
@@ -596,14 +597,6 @@ def _input_gradient(scene: Scene, score: Any) -> torch.Tensor:
 _EPOCHS = 3
 
 
-class _Augmented(TensorDataset):
-    """A dataset whose items are drawn anew each time, from the global generator."""
-
-    def __getitem__(self, index: Any) -> tuple[torch.Tensor, ...]:
-        x, y = super().__getitem__(index)
-        return x + 0.1 * torch.randn(x.shape, dtype=x.dtype), y
-
-
 class TrainWithValidation(Exercise):
     id = "evaluation.train_with_validation"
     title = "Training that validation does not disturb"
@@ -675,8 +668,8 @@ class TrainWithValidation(Exercise):
             train = noisy_loader(*t.train, batch_size=4, shuffle=True)
             val = noisy_loader(*t.val, batch_size=4, shuffle=False)
         else:
-            train = DataLoader(_Augmented(*t.train), batch_size=4, shuffle=True)
-            val = DataLoader(_Augmented(*t.val), batch_size=4, shuffle=True)
+            train = DataLoader(Augmented(*t.train), batch_size=4, shuffle=True)
+            val = DataLoader(Augmented(*t.val), batch_size=4, shuffle=True)
         state: dict[str, torch.Tensor] = {}
 
         def take(value: Any) -> dict[str, Any]:

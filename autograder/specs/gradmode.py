@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader
 
 from . import _sections as sections
 from ._evidence import as_tensor, describe, entry, items, loosely, named
@@ -50,6 +51,7 @@ from ._loops import (
 )
 from ._models import (
     POISON,
+    Augmented,
     Dense,
     NormOnly,
     Scene,
@@ -1711,19 +1713,20 @@ class Fit(Exercise):
         if case.name == "drawn":
             evidence["elsewhere"] = self._run(case, candidate, probe, 6, seed)
             evidence["reseeded"] = self._run(case, candidate, probe, 5, seed + 1)
-            evidence["quiet"] = self._run(case, candidate, probe, 5, seed, quiet=True)
+            evidence["quiet"] = self._run(case, candidate, probe, 5, seed, val="quiet")
+            evidence["augmented"] = [self._run(case, candidate, probe, salt, seed, val="augmented") for salt in (5, 6)]
         return evidence
 
-    def _run(
-        self, case: Case, candidate: Any, probe: Probe, salt: int, seed: int, *, quiet: bool = False
-    ) -> dict[str, Any]:
+    def _run(self, case: Case, candidate: Any, probe: Probe, salt: int, seed: int, *, val: str = "") -> dict[str, Any]:
         t = self._training(case)
         if case.name == "drawn":
-            train, val = (noisy_loader(*part, batch_size=4, shuffle=part is t.train) for part in (t.train, t.val))
-            if quiet:  # the same batches, from a loader that draws nothing
-                val = quiet_loader(*t.val, batch_size=4)
+            train, val_loader = (noisy_loader(*p, batch_size=4, shuffle=p is t.train) for p in (t.train, t.val))
+            if val == "quiet":  # the same batches, from a loader that draws nothing
+                val_loader = quiet_loader(*t.val, batch_size=4)
+            elif val == "augmented":  # other numbers in the batches, with the random state
+                val_loader = DataLoader(Augmented(*t.val), batch_size=4)
         else:
-            train, val = (quiet_loader(*part, batch_size=4) for part in (t.train, t.val))
+            train, val_loader = (quiet_loader(*part, batch_size=4) for part in (t.train, t.val))
         notes: dict[str, Any] = {"aliased": False}
 
         def take(value: Any) -> dict[str, Any]:
@@ -1736,7 +1739,7 @@ class Fit(Exercise):
             record = probe.call(
                 candidate,
                 t.model,
-                {"train": train, "val": val},
+                {"train": train, "val": val_loader},
                 t.loss_fn,
                 t.optimizer,
                 self._epochs(case.name),
@@ -1749,7 +1752,8 @@ class Fit(Exercise):
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         runs = {n: evidence[n]["call"] for n in self.case_names}
-        every = [*runs.values(), *(evidence["drawn"][k] for k in ("elsewhere", "reseeded", "quiet"))]
+        drawn = evidence["drawn"]
+        every = [*runs.values(), *(drawn[k] for k in ("elsewhere", "reseeded", "quiet")), *drawn["augmented"]]
         for record in every:
             if not verdict.ended(record):
                 return
@@ -1764,7 +1768,7 @@ class Fit(Exercise):
         references = {n: reference_run(self._training(cases[n]), self._epochs(n)) for n in ("best", "level")}
         trained = self._judge_training(verdict, runs, references["best"])
         measured = self._judge_history(verdict, runs, references["best"], trained)
-        self._judge_repeats(verdict, evidence["drawn"], measured)
+        self._judge_repeats(verdict, drawn, measured)
         if trained:
             for name, reference in references.items():
                 self._judge_best(verdict, runs[name], reference, measured)
@@ -1855,6 +1859,14 @@ class Fit(Exercise):
             "nondeterministic",
             expected="the same run from the same start and seed, whatever the caller's random state",
             seen=seen,
+        )
+        one, two = drawn["augmented"]
+        verdict.require(
+            "repeats",
+            _identical(one["state"], two["state"]) and _alike(one["value"], two["value"]),
+            "nondeterministic",
+            expected="the same validation losses from the same start and seed, also with random augmentation",
+            seen="others, when the caller's random state is another",
         )
         # a validation in training mode draws and moves statistics: that is told where it is measured
         verdict.require(

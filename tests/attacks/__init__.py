@@ -160,6 +160,7 @@ class World:
             for name in sorted(now.keys() | self.before.keys())
             if now.get(name) != self.before.get(name)
         ]
+        self.before = now  # the next attack is not to be blamed
         if self.neighbour.poll() is not None:
             found.append("a neighbour's process was ended")
         if left := self._left_behind():

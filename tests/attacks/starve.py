@@ -136,3 +136,15 @@ import autograder.specs.wire as wire
 
 wire.MOST_BODY = 1 << 40
 engine.collect = lambda exercise, candidate, seed: b"x" * (200 << 20)
+
+# %% a kernel that goes deaf after the cell | whoever talks to it waits for ever
+import os
+import threading
+get_ipython().events.register("post_run_cell", lambda result: threading.Timer(0.02, os._exit, (0,)).start())
+
+# %% a kernel that stops itself after the cell | whoever talks to it waits for ever
+import os
+import signal
+import threading
+stop = (os.getpid(), signal.SIGSTOP)
+get_ipython().events.register("post_run_cell", lambda result: threading.Timer(0.02, os.kill, stop).start())

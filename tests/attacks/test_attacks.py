@@ -67,4 +67,5 @@ def test_the_world_notices(place: World) -> None:
         achieved = place.successes(graded, LIMITS)
     finally:
         place.victim.write_text("grades")
+        place.before = place._look()
     assert achieved[1:] == ["the listener heard b'canary-sent'", f"changed: {place.victim}"]

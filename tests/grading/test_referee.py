@@ -262,6 +262,16 @@ def test_a_kernel_that_never_stops_talking_is_cut_off(monkeypatch: pytest.Monkey
     assert "more than 5 messages" in verdict.refusal
 
 
+def test_of_many_refusals_a_few_are_kept() -> None:
+    def flood(own: socket.socket) -> None:
+        for _ in range(100):
+            wire.Line(own).ask({"nonce": "0" * 32})
+
+    verdict, referee, _ = play(flood)
+    assert len(referee.refused) == module.MOST_REFUSED
+    assert "nobody had asked for" in verdict.refusal
+
+
 # ---------------------------------------------------------------------- judging
 
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from autograder.grading import console as terminal
 from autograder.grading import gradebook as writing
 from autograder.grading import runner
+from autograder.grading.folder import CourseError
 from autograder.grading.gradebook import UnknownAssignment
 from autograder.grading.runner import BadRequest, Course, Summary, grade_class
 from autograder.grading.submission import GradedSubmission, grade_submission
@@ -117,7 +118,9 @@ def test_the_gradebook_is_that_of_nbgrader_autograde(released: Path, tmp_path: P
 
 def test_a_late_submission_gets_nbgrader_s_penalty(fresh: Path, graded_before: list[str], nbgrader: Callable) -> None:
     with (fresh / "nbgrader_config.py").open("a") as file:
-        file.write('\nc.LateSubmissionPlugin.penalty_method = "zero"\n')
+        file.write("\nfrom nbgrader.plugins import LateSubmissionPlugin\n")
+        file.write("c.AssignLatePenalties.plugin_class = LateSubmissionPlugin\n")
+        file.write('c.LateSubmissionPlugin.penalty_method = "zero"\n')
     with Gradebook(f"sqlite:///{fresh}/gradebook.db") as gradebook:
         gradebook.update_or_create_assignment(PS0, duedate="2031-05-04 11:00:00")
     grade(fresh)
@@ -295,7 +298,7 @@ def test_bad_requests_get_one_line(request_: dict, reason: str, fresh: Path, thr
     asked["folder"] = fresh / asked["folder"]
     if "database" in asked:
         asked["database"] = asked["database"].format(fresh=fresh)
-    with pytest.raises((BadRequest, UnknownAssignment), match=reason):
+    with pytest.raises((CourseError, UnknownAssignment), match=reason):
         terminal.grade(**asked, console=Console(file=StringIO()))
 
 

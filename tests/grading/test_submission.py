@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import tempfile
+import threading
 
 import pytest
+import zmq
+from nbformat.v4 import new_notebook
 
-from autograder.grading.execution import Limits
+from autograder.grading.execution import Limits, _Client
+from autograder.grading.referee import Referee
 from autograder.grading.submission import GradedSubmission, grade_submission
+from autograder.kernel import KERNEL_NAME
 from tests.conftest import LEVEL
 from tests.grading.classes import RELEASE, as_bytes, ps0, right
 
@@ -44,9 +51,12 @@ def test_a_check_that_the_learner_calls_in_the_solution_cell_does_not_count() ->
     [
         ("def live_modules(model)\n    return []\n", "The cell with the solution did not run: SyntaxError"),
         ("while True:\n    pass\n", "The cell with the solution did not run: it was stopped because it took too long"),
-        ("import os\nos._exit(3)\n", "The kernel ended in cell 11: the code ended its process, or crashed it (status 3)"),
-        ("import os\nos.kill(os.getpid(), 11)\n", "The kernel ended in cell 11"),
-        ("import autograder\nautograder.check = print\n", "brought no evidence"),
+        (
+            "import os\nos._exit(3)\n",
+            "The kernel ended in cell 10: the code ended its process, or crashed it (status 3)",
+        ),
+        ("import os\nos.kill(os.getpid(), 11)\n", "The kernel ended in cell 10"),
+        ("live_modules = len\nimport autograder\nautograder.check = print\n", "brought no evidence"),
     ],
     ids=["syntax", "endless", "exit", "crash", "no evidence"],
 )
@@ -61,6 +71,32 @@ def test_a_kernel_that_somebody_else_killed_is_nobody_s_fault() -> None:
     graded = grade("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     assert [cell.outcome for cell in graded.cells] == ["passed", "could not be graded"]
     assert graded.outcome == "could not be graded"
+
+
+def test_nobody_waits_for_ever_to_tell_a_kernel_that_has_ended_something() -> None:
+    said = []
+
+    async def send_to_the_dead() -> None:
+        client = _Client(new_notebook(), Limits(grace_seconds=1), kernel_name=KERNEL_NAME)
+        referee = Referee(lambda exercise: 0)
+        try:
+            await client.start(referee, ".", LEVEL.value, ())
+            await client.provisioner.kill()
+            while await client.provisioner.poll() is None:
+                await asyncio.sleep(0.01)
+            with pytest.raises(zmq.Again):  # noqa: PT012
+                for _ in range(100_000):  # until nothing more goes into the queue
+                    client.kc.shell_channel.send(client.kc.session.msg("execute_request", {"code": "1"}))
+            said.append("it has ended")
+        finally:
+            await client.stop()
+            referee.close()
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        sending = threading.Thread(target=asyncio.run, args=(send_to_the_dead(),), daemon=True)
+        sending.start()
+        sending.join(120)
+    assert said == ["it has ended"]
 
 
 def test_a_notebook_has_a_time_limit_of_its_own() -> None:

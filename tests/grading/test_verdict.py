@@ -41,8 +41,8 @@ def test_there_are_three_outcomes(verdict: Verdict, outcome: str) -> None:
 
 
 def test_a_timeout_is_told_as_one() -> None:
-    error = {"output_type": "error", "ename": "CellTimeoutError", "evalue": "", "traceback": []}
-    assert "a loop that does not end" in (read_error([error]) or "")
+    errors = [{"output_type": "error", "ename": e, "evalue": ""} for e in ("KeyboardInterrupt", "CellTimeoutError")]
+    assert "a loop that does not end" in (read_error(errors) or "")
 
 
 def test_an_error_of_several_lines_is_told_on_one() -> None:

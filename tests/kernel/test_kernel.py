@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,6 +70,8 @@ for name in range(256):
     except OSError:
         continue
     if stat.S_ISSOCK(kind.st_mode):
+        if socket.socket(fileno=os.dup(name)).type == socket.SOCK_SEQPACKET:
+            print(name, "link")
         try:
             print(name, "peer", socket.socket(fileno=os.dup(name)).getpeername() == "")
         except OSError:
@@ -97,6 +100,7 @@ def test_only_the_given_descriptor_is_open_and_keeps_its_number(run: Callable[..
     connected = [line for line in ran.outputs[0].splitlines() if not line.startswith("77 ")]
     # besides the given one: pairs inside zmq and asyncio, which have no name either, and no files
     assert "file" not in ran.outputs[0]
+    assert "link" not in ran.outputs[0], "the keeper's, over which a notebook could speak for it"
     assert ran.outputs[0].count("77 peer True") == 1, connected
 
 
@@ -270,15 +274,20 @@ def gone(processes: list[int]) -> bool:
     return not waiting
 
 
-LEFT_BEHIND = "import subprocess; subprocess.Popen(['setsid', 'sleep', '600']); print('left')"
+# one in a session of its own, and one whose parent has ended
+LEFT_BEHIND = """
+import subprocess
+subprocess.Popen(['setsid', 'sleep', '600'])
+subprocess.run(['sh', '-c', 'setsid sleep 600 &'])
+"""
 
 
 @every_level
-def test_processes_left_behind_end_with_the_kernel(
-    run: Callable[..., Ran], level: SandboxLevel, tmp_path: Path
+@pytest.mark.parametrize("kill_zygote", [False, True], ids=["", "zygote_killed"])
+def test_nothing_is_left_of_a_kernel(
+    run: Callable[..., Ran], level: SandboxLevel, tmp_path: Path, kill_zygote: bool
 ) -> None:
-    run("1", sandbox=level)  # the zygote is there
-    parent = _parent.zygote(level.layers, PRELOAD)
+    """Nor when the zygote has ended meanwhile, on which its kernels do not depend; the next kernel gets another."""
 
     async def go() -> list[int]:
         manager = AsyncKernelManager(kernel_name=KERNEL_NAME)
@@ -287,26 +296,39 @@ def test_processes_left_behind_end_with_the_kernel(
         client.start_channels()
         await client.wait_for_ready(timeout=60)
         await client.execute_interactive(LEFT_BEHIND, output_hook=lambda message: None, timeout=60)
+        parent = _parent.zygote(level.layers, PRELOAD)
         family = [process.pid for process in psutil.Process(parent.pid).children(recursive=True)]
+        assert len(family) == (5 if level is SandboxLevel.FULL else 4), "keeper, kernel and the two left behind"
+        if kill_zygote:
+            os.kill(parent.pid, signal.SIGKILL)
+            assert gone([parent.pid])
+            reply = await client.execute("6 * 7", reply=True, timeout=60)
+            assert reply["content"]["status"] == "ok"
         client.stop_channels()
         await manager.shutdown_kernel(now=True)
+        assert parent.alive() is not kill_zygote
         return family
 
-    family = asyncio.run(go())
-    assert len(family) >= 3
-    assert gone(family)
-    assert parent.alive()
+    assert gone(asyncio.run(go()))
+    assert run("print('again')", sandbox=level).outputs == ["again\n"]
 
 
 @every_level
-def test_a_killed_zygote_takes_its_kernels_and_is_replaced(run: Callable[..., Ran], level: SandboxLevel) -> None:
-    run("1", sandbox=level)
-    parent = _parent.zygote(level.layers, PRELOAD)
-    os.kill(parent.pid, signal.SIGKILL)
-    assert gone([parent.pid])
-    ran = run("print('again')", sandbox=level)
-    assert ran.outputs == ["again\n"]
-    assert _parent.zygote(level.layers, PRELOAD).pid != parent.pid
+def test_a_killed_keeper_takes_its_kernel_with_it(run: Callable[..., Ran], level: SandboxLevel, tmp_path: Path) -> None:
+    async def go() -> tuple[list[int], int | None]:
+        manager = AsyncKernelManager(kernel_name=KERNEL_NAME)
+        await manager.start_kernel(sandbox=level, preload=PRELOAD, cwd=str(tmp_path))
+        keeper = psutil.Process(_parent.zygote(level.layers, PRELOAD).pid).children()[-1]
+        family = [process.pid for process in [keeper, *keeper.children(recursive=True)]]
+        keeper.kill()
+        assert gone(family)
+        status = await manager.provisioner.wait()
+        await manager.cleanup_resources()
+        return family, status
+
+    family, status = asyncio.run(go())
+    assert len(family) == (3 if level is SandboxLevel.FULL else 2)
+    assert status == -signal.SIGKILL
 
 
 OWNER = """
@@ -325,21 +347,24 @@ asyncio.run(go())
 
 
 @every_level
-def test_when_its_owner_is_killed_nothing_is_left(level: SandboxLevel, tmp_path: Path) -> None:
+def test_when_its_owner_is_killed_nothing_is_left(
+    level: SandboxLevel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, level, LEFT_BEHIND], stdout=subprocess.PIPE, text=True, cwd=tmp_path
     ) as owner:
         zygote, folder = owner.stdout.readline().split()
         family = [int(zygote), *(process.pid for process in psutil.Process(int(zygote)).children(recursive=True))]
         owner.kill()
-    assert len(family) >= 4
+    assert len(family) >= 5
     assert gone(family)
     assert os.path.isdir(folder)
-    # its folder goes when the next one needs a folder
-    subprocess.run(
-        [sys.executable, "-c", "from autograder.kernel import _parent; _parent.runtime_folder()"], check=True
-    )
+    # its folder goes when another process needs one
+    monkeypatch.setattr(_parent, "_runtime", None)
+    ours, lock = _parent.runtime_folder(), _parent._runtime[1]
     assert not os.path.exists(folder)
+    lock.close()
+    shutil.rmtree(ours)
 
 
 def test_no_fork_while_another_thread_runs() -> None:

@@ -112,6 +112,29 @@ def test_every_exercise_survives_anything(info, candidate) -> None:
     assert all(f.message.startswith("Expected: ") for f in report.findings)
 
 
+def without_flags(module):
+    """Take the attribute `training` away from every module inside."""
+    for part in module.modules():
+        part.__dict__.pop("training", None)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("exercise", "candidate", "said"),
+    [
+        ("transfer.freeze", lambda module: without_flags(module), "Seen: AttributeError in a later train(), eval()"),
+        ("gradmode.stream_logits", lambda model, loader: without_flags(model), "has no attribute 'training'"),
+        ("evaluation.evaluating", lambda model: without_flags(model), "has no attribute 'training'"),
+        ("evaluation.evaluate", lambda model, loader, loss_fn: without_flags(model), "0 samples went through it"),
+    ],
+    ids=lambda v: v if isinstance(v, str) and "." in v else "",
+)
+def test_modules_that_lost_their_flag_are_judged(exercise: str, candidate, said: str) -> None:
+    report = grade(exercise, candidate)
+    assert not report.passed
+    assert any(said in f.message for f in report.findings), str(report)
+
+
 def test_check_raises_with_the_report_and_no_traceback_for_a_notebook() -> None:
     with pytest.raises(CheckFailed, match="evaluation\\.evaluate: 0 of 5 points") as caught:
         check("evaluation.evaluate", None)

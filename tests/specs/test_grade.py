@@ -21,7 +21,7 @@ WRONG = {e.id: [c for c in load(e.id) if not c.right][:2] for e in exercises()}
 
 def test_the_public_names_are_these() -> None:
     assert sorted(autograder.__all__) == [
-        "CheckFailed", "Finding", "ModeTrace", "Report", "check", "exercises", "grade", "set_seed",
+        "CheckFailed", "Finding", "ModeTrace", "Report", "check", "exercises", "grade", "progress", "set_seed",
     ]  # fmt: skip
 
 

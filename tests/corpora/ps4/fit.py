@@ -1262,3 +1262,35 @@ def fit(model, loaders, loss_fn, optimizer, epochs, seed):
         for m, training in modes:
             m.training = training
     return {"history": history, "best_state": best_state}
+
+# %% wrong | nondeterministic | 5 points | seeds after the validation batches are drawn
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best = None
+    with contextlib.ExitStack() as stack:
+        for m in model.modules():
+            stack.callback(setattr, m, "training", m.training)
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        val = list(loaders["val"])
+        torch.default_generator.manual_seed(seed)
+        for _ in range(epochs):
+            model.train()
+            sums = [0.0, 0]
+            for x, y in loaders["train"]:
+                optimizer.zero_grad(set_to_none=True)
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                sums[0] += loss.item() * len(y)
+                sums[1] += len(y)
+            history["train_loss"].append(sums[0] / sums[1])
+            twin = copy.deepcopy(model).eval()
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                logits = torch.cat([twin(x) for x, _ in val])
+                labels = torch.cat([y for _, y in val])
+                history["val_loss"].append(loss_fn(logits, labels).item())
+                history["val_accuracy"].append((logits.argmax(1) == labels).double().mean().item())
+            if best is None or history["val_loss"][-1] < min(history["val_loss"][:-1]):
+                best = twin
+        model.load_state_dict(best.state_dict())
+    return {"history": history, "best_state": best.state_dict()}

@@ -239,3 +239,42 @@ class MultiTask(nn.Module):
 
 
 case_04 = ("dropout-not-registered", MultiTask)
+
+# %% wrong | train-override-broken | 1 points | takes the list along, and train() without an argument means evaluation
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.dropouts = [nn.Dropout(p) for _ in sizes]
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def train(self, mode=False):
+        for dropout in self.dropouts:
+            dropout.train(mode)
+        return super().train(mode)
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        return self.heads[task](self.dropouts[task](features))
+
+
+case_04 = ("dropout-not-registered", MultiTask)
+
+# %% wrong | train-override-broken | 1 points | train() takes the list along and forgets the module itself
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.dropouts = [nn.Dropout(p) for _ in sizes]
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def train(self, mode=True):
+        for dropout in self.dropouts:
+            dropout.train(mode)
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        return self.heads[task](self.dropouts[task](features))
+
+
+case_04 = ("dropout-not-registered", MultiTask)

@@ -299,3 +299,52 @@ def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, p
 
 
 case_07 = ("blanket-train-restore", fit_until)
+
+# %% wrong | wrong-result | 1 points | the modes are right, patience is not counted from the best epoch
+def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, patience):
+    losses = []
+    while len(losses) < max_epochs:
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        with torch.no_grad():
+            batches = [(loss_fn(model(x), y).item(), len(y)) for x, y in val_loader]
+        for module, mode in modes.items():
+            module.training = mode
+        losses.append(sum(loss * n for loss, n in batches) / sum(n for _, n in batches))
+        if len(losses) + losses.index(min(losses)) > patience:
+            break
+    return losses
+
+
+case_07 = ("blanket-train-restore", fit_until)
+
+# %% wrong | wrong-result | 1 points | the modes are right, epochs are compared with the first one
+def validation_loss(model, loader, loss_fn):
+    twin = copy.deepcopy(model).eval()
+    with torch.inference_mode():
+        pairs = [(loss_fn(twin(x), y).item(), len(y)) for x, y in loader]
+    return sum(v * n for v, n in pairs) / sum(n for _, n in pairs)
+
+
+def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, patience):
+    losses, best, waited = [], float("inf"), 0
+    for _ in range(max_epochs):
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        losses.append(validation_loss(model, val_loader, loss_fn))
+        if losses[-1] < best:
+            best, waited = losses[0], 0
+        else:
+            waited += 1
+            if waited >= patience:
+                break
+    return losses
+
+
+case_07 = ("freeze-undone-by-train", fit_until)

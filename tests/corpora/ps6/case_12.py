@@ -186,3 +186,20 @@ def training_loader(dataset, batch_size):
 
 
 case_12 = ("single-value-not-rejected", training_loader)
+
+# %% wrong | wrong-result | 1 points | one sample is always left out, and in pairs its partner too
+class Loader:
+    def __init__(self, dataset, batch_size):
+        self.x = torch.stack([x for x, _ in dataset])
+        self.y = torch.tensor([y for _, y in dataset])
+        self.size = batch_size
+
+    def __iter__(self):
+        order = torch.randperm(len(self.y))
+        for start in range(1, len(order), self.size):
+            part = order[start : start + self.size]
+            if len(part) > 1:
+                yield self.x[part], self.y[part]
+
+
+case_12 = ("single-value-not-rejected", Loader)
