@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ..kernel import SandboxUnavailable
+from .folder import CourseError
 from .gradebook import UnknownAssignment
-from .runner import BadRequest, Course, LocalWorkers, Submission, Summary, dask_workers, grade_class
+from .runner import Course, LocalWorkers, Submission, Summary, dask_workers, grade_class
 from .submission import GradedSubmission
 
 #: What is wrong with a request, in one line.
-REFUSALS = (BadRequest, UnknownAssignment, SandboxUnavailable)
+REFUSALS = (CourseError, UnknownAssignment, SandboxUnavailable)
 INTERRUPTED = 130
 #: Submissions up to which every one has a line.
 FEW = 40

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.coursedir import CourseDirectory
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config import Config
 
 from ..kernel import SandboxUnavailable
+from .folder import CourseError, read_config
 from .gradebook import Writer
 from .preprocessors import GradeCells
 from .seed import course_seed
 from .submission import GradedSubmission, files_beside, grade_submission
 
 
-class BadRequest(ValueError):
+class BadRequest(CourseError):
     """What was asked for cannot be done; the message says why and what to do."""
 
 
@@ -53,11 +54,10 @@ class Course:
         """The problem set whose name begins with `assignment`, in the course folder `root`.
 
         Raises:
-            BadRequest: if there is no course, or not exactly one such problem set, or it has not been released.
+            CourseError: if there is no course, or its configuration is wrong.
+            BadRequest: if there is not exactly one such problem set, or it has not been released.
         """
-        if not (root / "nbgrader_config.py").is_file():
-            raise BadRequest(f"{root} is no course folder: it has no nbgrader_config.py. Name one with --course.")
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+        config = read_config(root)
         if "root" not in config.CourseDirectory:
             config.CourseDirectory.root = str(root.resolve())
         if database:

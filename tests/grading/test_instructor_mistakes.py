@@ -65,7 +65,7 @@ def full_disk(most: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-COMMANDS = (["report", "ps0"], ["export", "ps0"], ["feedback", "ps0"], ["collect", "."], ["release"])
+COMMANDS = (["grade", "ps0"], ["report", "ps0"], ["export", "ps0"], ["feedback", "ps0"], ["collect", "."], ["release"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -88,7 +88,8 @@ def test_a_typing_error_in_the_configuration(course: Path, line: str, reason: st
     path = course / "nbgrader_config.py"
     text = path.read_text()
     path.write_text(f"{text}{line}\n")
-    refused(run(course, "export", "ps0"), reason)
+    for command in ("export", "grade"):
+        refused(run(course, command, "ps0"), reason)
     if "Error" in reason:
         assert f"nbgrader_config.py, line {text.count(chr(10)) + 1}: " in run(course, "export", "ps0").stderr
 
@@ -119,6 +120,14 @@ def test_feedback_for_somebody_who_was_not_graded(course: Path) -> None:
     refused(run(course, "feedback", "ps0", "--student", "nobody"), "nobody: not graded yet")
     shutil.rmtree(course / "autograded")
     refused(run(course, "feedback", "ps0"), "Nobody's ps0-switches has been graded yet")
+
+
+def test_grading_into_a_gradebook_of_another_course(course: Path, tmp_path: Path) -> None:
+    shutil.copytree(course / "autograded", course / "submitted")
+    with Gradebook(f"sqlite:///{tmp_path / 'other.db'}") as gradebook:
+        gradebook.add_assignment("essay-1")
+    done = run(course, "grade", "ps0", "--unsafe", "--db", f"sqlite:///{tmp_path / 'other.db'}")
+    refused(done, "other.db does not know ps0-switches/ps0.ipynb. Release it into that gradebook first")
 
 
 @pytest.mark.parametrize("command", [["report", "ps0"], ["export", "ps0"], ["feedback", "ps0"]], ids=lambda c: c[0])

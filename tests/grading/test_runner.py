@@ -21,6 +21,7 @@ from rich.console import Console
 from autograder.grading import console as terminal
 from autograder.grading import gradebook as writing
 from autograder.grading import runner
+from autograder.grading.folder import CourseError
 from autograder.grading.gradebook import UnknownAssignment
 from autograder.grading.runner import BadRequest, Course, Summary, grade_class
 from autograder.grading.submission import GradedSubmission, grade_submission
@@ -297,7 +298,7 @@ def test_bad_requests_get_one_line(request_: dict, reason: str, fresh: Path, thr
     asked["folder"] = fresh / asked["folder"]
     if "database" in asked:
         asked["database"] = asked["database"].format(fresh=fresh)
-    with pytest.raises((BadRequest, UnknownAssignment), match=reason):
+    with pytest.raises((CourseError, UnknownAssignment), match=reason):
         terminal.grade(**asked, console=Console(file=StringIO()))
 
 
