@@ -63,9 +63,9 @@ def test_a_second_build_executes_nothing(built: Built) -> None:
 
 
 def test_a_change_of_prose_executes_nothing(built: Built, tmp_path: Path) -> None:
-    for folder in ("book", "autograder", "bench/results", "_build/.jupyter_cache"):
+    for folder in ("book", "autograder", "bench/results", "examples", "_build/.jupyter_cache"):
         shutil.copytree(BOOK.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("_config.yml", "requirements.txt"):
+    for file in ("_config.yml", "requirements.txt", "CONTRIBUTING.md"):
         shutil.copy(BOOK.parent / file, tmp_path)
     page = tmp_path / "book" / chapters()[0].name
     text = page.read_text(encoding="utf-8").replace("\n## Summary\n", "\n## Summary\n\nOne sentence more.\n")
