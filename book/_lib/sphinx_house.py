@@ -153,9 +153,11 @@ def offer_launch(app: Sphinx, pagename: str, templatename: str, context: dict[st
 
 
 def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Docutils gives references a role that ARIA has retired; in a list they are list items."""
+    """Docutils gives references a role that ARIA has retired, boxes of checklists no name, and heads empty corners."""
     if "body" in context:
-        context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
+        body = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
+        body = body.replace('class="task-list-item-checkbox"', 'class="task-list-item-checkbox" aria-label="to tick"')
+        context["body"] = re.sub(r'<th class="head[^"]*"><p></p></th>', "<td></td>", body)
 
 
 def name_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
