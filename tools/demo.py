@@ -21,12 +21,14 @@ from pathlib import Path
 import nbformat
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins import CsvExportPlugin
 from rich.console import Console
 from rich.table import Table
 from traitlets.config import Config, PyFileConfigLoader
 
 from autograder.grading.export import ExerciseExport
+from autograder.grading.folder import CourseFolder
 from autograder.grading.runner import Course, LocalWorkers, Submission, grade_class
 from autograder.grading.submission import GradedSubmission
 from autograder.grading.verdict import reports_in
@@ -70,7 +72,7 @@ def release(api: NbGraderAPI, assignment: str, course: Path) -> Path:
 
 def grade(config: Config, assignment: str, students: Sequence[str] = ()) -> None:
     """Grade the submissions, also those that have been graded, saying where we are."""
-    course = Course.configured(config, assignment)
+    course = Course.of(CourseFolder(config, CourseDirectory(config=config)), assignment)
     submissions = course.submissions(students)
     number = itertools.count(1)
 

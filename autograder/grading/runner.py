@@ -20,7 +20,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from ..kernel import SandboxUnavailable
-from .folder import CourseError, read_config
+from .folder import CourseError, CourseFolder
 from .gradebook import Writer
 from .preprocessors import GradeCells
 from .seed import course_seed
@@ -54,30 +54,16 @@ class Course:
         """The problem set whose name begins with `assignment`, in the course folder `root`.
 
         Raises:
-            CourseError: if there is no course, or its configuration is wrong.
-            BadRequest: if there is not exactly one such problem set, or it has not been released.
+            CourseError: if there is no course, its configuration is wrong, or there is not exactly one such released
+                problem set.
         """
-        config = read_config(root)
-        if "root" not in config.CourseDirectory:
-            config.CourseDirectory.root = str(root.resolve())
-        if database:
-            config.CourseDirectory.db_url = database
-        return cls.configured(config, assignment)
+        return cls.of(CourseFolder.find(root, database), assignment)
 
     @classmethod
-    def configured(cls, config: Config, assignment: str) -> Course:
-        """The same for a configuration that has been read."""
-        courses = CourseDirectory(config=config)
-        released = Path(courses.format_path(courses.release_directory, ".", "."))
-        names = sorted(path.name for path in released.glob("*") if any(path.glob("*.ipynb")))
-        found = [name for name in names if name == assignment] or [n for n in names if n.startswith(f"{assignment}-")]
-        if len(found) != 1:
-            known = ", ".join(names) or "none; run nbgrader generate_assignment"
-            raise BadRequest(f"There is no released problem set {assignment!r} in {released}. There are: {known}.")
-        notebooks = sorted((released / found[0]).glob("*.ipynb"))
-        if len(notebooks) != 1:
-            raise BadRequest(f"{released / found[0]} holds {len(notebooks)} notebooks; a problem set has one.")
-        return cls(config, courses, found[0], notebooks[0])
+    def of(cls, folder: CourseFolder, assignment: str) -> Course:
+        """The same for a course folder that has been found."""
+        name = folder.problem_set(assignment)
+        return cls(folder.config, folder.courses, name, folder.released()[name])
 
     def submissions(self, students: Sequence[str] = ()) -> list[Submission]:
         """What has been handed in, in order of name.
