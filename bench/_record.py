@@ -18,7 +18,7 @@ def write(name: str, **numbers: Any) -> None:
     """Write ``bench/results/NAME.json`` and say so."""
     RESULTS.mkdir(exist_ok=True)
     record = {
-        "command": " ".join(["python", f"bench/{name}.py", *sys.argv[1:]]),
+        "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         **numbers,
