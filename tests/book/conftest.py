@@ -40,12 +40,16 @@ def build(root: Path = ROOT, builder: str = "html") -> Built:
 
 
 @pytest.fixture(scope="session")
-def built() -> Built:
+def built(request: pytest.FixtureRequest) -> Built:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        alone = [item.nodeid for item in request.session.items if item.get_closest_marker("xdist_group")]
+        assert all(name.endswith("@book") for name in alone), "pytest-xdist does not group tests: two builds would race"
     (ROOT / "_build").mkdir(exist_ok=True)
     with FileLock(ROOT / "_build" / ".book.lock"):  # test workers share the folder
         return build()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker for all that builds or reads the site: a build would take pages away from under another's browser."""
     for item in items:
