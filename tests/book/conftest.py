@@ -42,8 +42,8 @@ def build(root: Path = ROOT, builder: str = "html") -> Built:
 @pytest.fixture(scope="session")
 def built(request: pytest.FixtureRequest) -> Built:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        alone = [item.nodeid for item in request.session.items if item.get_closest_marker("xdist_group")]
-        assert all(name.endswith("@book") for name in alone), "pytest-xdist does not group tests: two builds would race"
+        names = (item.nodeid for item in request.session.items if _is_here(item))
+        assert all(name.endswith("@book") for name in names), "pytest-xdist does not group tests: two builds would race"
     (ROOT / "_build").mkdir(exist_ok=True)
     with FileLock(ROOT / "_build" / ".book.lock"):  # test workers share the folder
         return build()
@@ -53,8 +53,12 @@ def built(request: pytest.FixtureRequest) -> Built:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker for all that builds or reads the site: a build would take pages away from under another's browser."""
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
+        if _is_here(item):
             item.add_marker(pytest.mark.xdist_group("book"))
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(Path(__file__).parent)
 
 
 def chapters() -> list[Path]:
