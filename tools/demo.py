@@ -80,9 +80,8 @@ def grade(config: Config, assignment: str, students: Sequence[str] = ()) -> None
         count = f"{next(number):2} of {len(submissions)}"
         console.print(f"  {assignment}  {count}  {submission.student:24} {graded.seconds if graded else 0:5.1f} s")
 
-    summary = grade_class(
-        course, submissions, workers=LocalWorkers(WORKERS), most_in_flight=2 * WORKERS, force=True, tell=tell
-    )
+    workers = LocalWorkers(WORKERS, config.GradeCells.sandbox)
+    summary = grade_class(course, submissions, workers=workers, most_in_flight=2 * WORKERS, force=True, tell=tell)
     if summary.not_graded:
         raise DemoFailed(f"could not be graded: {summary.not_graded}")
 

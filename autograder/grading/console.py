@@ -20,6 +20,7 @@ from rich.text import Text
 from ..kernel import SandboxUnavailable
 from .folder import CourseError
 from .gradebook import UnknownAssignment
+from .preprocessors import GradeCells
 from .runner import Course, LocalWorkers, Submission, Summary, dask_workers, grade_class
 from .submission import GradedSubmission
 
@@ -55,7 +56,7 @@ def grade(
             workers, count = stack.enter_context(dask_workers(scheduler))
         else:
             count = jobs or os.cpu_count() or 1
-            workers = LocalWorkers(count)
+            workers = LocalWorkers(count, sandbox or GradeCells(config=course.config).sandbox)
         progress = stack.enter_context(_progress(console))
         task = progress.add_task(course.assignment, total=len(submissions))
 

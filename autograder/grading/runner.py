@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import multiprocessing
 import os
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from ..kernel import SandboxUnavailable
+from ..kernel.provisioner import Share, warm_up
 from .folder import CourseError, CourseFolder
 from .gradebook import Writer
 from .preprocessors import GradeCells
@@ -164,7 +166,10 @@ def _graded(
     When a worker process dies, nobody knows whose submission did it: all that were at the workers are tried again, one
     at a time, and only the one that kills its worker alone cannot be graded.
     """
-    executor, todo = workers(), iter(submissions)
+    todo = iter(submissions)
+    if (first := next(todo, None)) is None:
+        return
+    executor, todo = workers(), itertools.chain([first], todo)
     flying: dict[Future[GradedSubmission], Submission] = {}
     suspects: deque[Submission] = deque()
     try:
@@ -233,19 +238,27 @@ def _missing(submission: Submission, error: OSError) -> str:
 # ---------------------------------------------------------------------- workers
 
 
-@dataclass(frozen=True)
 class LocalWorkers:
-    """Processes on this machine. They end when this process does, however it ends."""
+    """Processes on this machine that fork their kernels from one warm process. They end when this one does, however.
 
-    jobs: int
+    Raises SandboxUnavailable at once if this machine does not have the level of isolation.
+    """
+
+    def __init__(self, jobs: int, sandbox: str) -> None:
+        self._jobs, self._sandbox = jobs, sandbox
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["autograder.grading.submission"])
+        # what takes seconds begins now, side by side
+        warm_up(sandbox)
+        forkserver.ensure_running()
 
     def __call__(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["autograder.grading.submission"])
-        return ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_end_with_parent)
+        share = warm_up(self._sandbox).share()
+        return ProcessPoolExecutor(self._jobs, mp_context=self._context, initializer=_begin, initargs=(share,))
 
 
-def _end_with_parent() -> None:
+def _begin(share: Share) -> None:
+    share.adopt()
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -19,7 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,14 +73,36 @@ def _sweep(folder: str) -> None:
 
 def zygote(layers: frozenset[Layer], preload: tuple[str, ...]) -> Zygote:
     """The zygote of this process for these layers and modules, started if there is none alive."""
+    found = start_zygote(layers, preload)
+    found.wait()
+    return found
+
+
+def start_zygote(layers: frozenset[Layer], preload: tuple[str, ...]) -> Zygote:
+    """The same without waiting until it is up."""
     key = (Layer.BUBBLEWRAP in layers, preload)
     with _lock:
         found = _zygotes.get(key)
         if found is None or not found.alive():
             if found is not None:
                 found.close()
-            found = _zygotes[key] = Zygote(*key)
+            found = _zygotes[key] = Zygote.started(*key)
         return found
+
+
+@dataclass(frozen=True)
+class Share:
+    """A zygote's address for processes that `multiprocessing` starts: what they are given when they start."""
+
+    in_bubblewrap: bool
+    preload: tuple[str, ...]
+    readable: list[str]
+    control: socket.socket
+
+    def adopt(self) -> None:
+        """Ask this zygote for this process's kernels; should it end, one of this process's own is started."""
+        with _lock:
+            _zygotes[self.in_bubblewrap, self.preload] = Zygote(self)
 
 
 def close_zygotes() -> None:
@@ -114,20 +136,36 @@ os.register_at_fork(after_in_child=_forget_zygotes)
 
 
 class Zygote:
-    """A process that has imported `preload` and forks kernels."""
+    """A process that has imported `preload` and forks kernels. It ends when all who can ask it have ended."""
 
-    def __init__(self, in_bubblewrap: bool, preload: tuple[str, ...]) -> None:
-        self.readable = _sandbox.readable_paths(preload)
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(
+        self,
+        share: Share,
+        process: subprocess.Popen[bytes] | None = None,
+        log: IO[bytes] | None = None,
+    ) -> None:
+        self._share, self.readable, self.control = share, share.readable, share.control
+        self._process = process  # None: another process has started it
+        self._log = log  # None: it is up, or has failed
+        self._starting = threading.Lock()
+        #: Its process number; 0 before `wait`, and where it was adopted.
+        self.pid = 0
+
+    @classmethod
+    def started(cls, in_bubblewrap: bool, preload: tuple[str, ...]) -> Zygote:
+        """A new one, which is not up yet."""
+        readable = _sandbox.readable_paths(preload)
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         home = _sandbox.ZYGOTE_HOME if in_bubblewrap else tempfile.mkdtemp(prefix="zygote-", dir=runtime_folder())
         command = [sys.executable, "-s", "-P", "-m", f"{__package__}._zygote", str(theirs.fileno()), ",".join(preload)]
         if in_bubblewrap:
             program = _sandbox.find_bubblewrap()
             if program is None:
                 raise SandboxUnavailable("bubblewrap is gone")
-            command = [*_sandbox.bubblewrap(program, self.readable, fixed_environment(home)), *command]
-        with theirs, tempfile.TemporaryFile() as log:
-            self._process = subprocess.Popen(
+            command = [*_sandbox.bubblewrap(program, readable, fixed_environment(home)), *command]
+        log = tempfile.TemporaryFile()  # noqa: SIM115, closed when it is up
+        with theirs:
+            process = subprocess.Popen(
                 command,
                 env=fixed_environment(home),
                 cwd="/",
@@ -137,23 +175,37 @@ class Zygote:
                 stderr=log,
                 start_new_session=True,
             )
-            theirs.close()
-            self.pid = self._wait(log, in_bubblewrap)
+        return cls(Share(in_bubblewrap, preload, readable, control), process, log)
 
-    def _wait(self, log: Any, in_bubblewrap: bool) -> int:
-        self.control.settimeout(_START_SECONDS)
-        try:
-            words = self.control.recv(LARGEST_REQUEST)
-        except TimeoutError:
-            words = b""
-        self.control.settimeout(None)
-        if words:
-            return json.loads(words)["ready"]
-        self.close()
-        log.seek(0)
-        said = log.read().decode(errors="replace").strip().splitlines()
+    def share(self) -> Share:
+        """What a process that asks this one needs. Waits until it is up, and raises what `wait` raises."""
+        self.wait()
+        return self._share
+
+    def wait(self) -> None:
+        """Wait until it is up.
+
+        Raises SandboxUnavailable if bubblewrap does not start, RuntimeError if the zygote does not.
+        """
+        with self._starting:
+            if self._log is None:
+                return
+            log, self._log = self._log, None
+            with log:
+                self.control.settimeout(_START_SECONDS)
+                try:
+                    words = self.control.recv(LARGEST_REQUEST)
+                except TimeoutError:
+                    words = b""
+                self.control.settimeout(None)
+                if words:
+                    self.pid = json.loads(words)["ready"]
+                    return
+                self.close()
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip().splitlines()
         cause = said[-1] if said else f"it said nothing for {_START_SECONDS:g} seconds"
-        if in_bubblewrap and cause.startswith("bwrap:"):
+        if self._share.in_bubblewrap and cause.startswith("bwrap:"):
             raise SandboxUnavailable(f"Sandbox level full is not available: {cause}.")
         raise RuntimeError(f"The process that kernels are forked from did not start: {cause}")
 
@@ -161,6 +213,8 @@ class Zygote:
         """Whether it can still be asked."""
         if self.control.fileno() < 0:
             return False
+        if self._log is not None:
+            return self._process is not None and self._process.poll() is None
         try:  # it says nothing after its first word: what can be read is the end
             return self.control.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) != b""
         except BlockingIOError:
@@ -180,8 +234,11 @@ class Zygote:
     def close(self) -> None:
         """End it and its kernels."""
         self.control.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
+        if self._process is not None:
+            if self._log is not None:  # still importing, for nobody
+                self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
 
 
 def fixed_environment(home: str) -> dict[str, str]:

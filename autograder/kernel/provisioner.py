@@ -12,14 +12,28 @@ from typing import Any
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import List, Unicode
 
-from . import _sandbox
+from . import KERNEL_NAME, _sandbox
 from ._app import CHANNELS
 from ._client import MeteredAsyncClient, MeteredBlockingClient
 from ._levels import PREFIX, Layer, Limits, SandboxLevel, read_level
-from ._parent import Seat, zygote
+from ._parent import Seat, Share, Zygote, start_zygote, zygote
+
+__all__ = ["Share", "ZygoteProvisioner", "warm_up"]
+
+
+def warm_up(level: SandboxLevel | str) -> Zygote:
+    """Begin to start the process that this process's kernels of this level will be forked from; do not wait for it.
+
+    Raises SandboxUnavailable if this machine does not have the level.
+    """
+    level = read_level(level)
+    _sandbox.require(level)
+    provisioner = KernelSpecManager().get_kernel_spec(KERNEL_NAME).metadata["kernel_provisioner"]
+    return start_zygote(level.layers, tuple(provisioner["config"]["preload"]))
 
 
 class ZygoteProvisioner(KernelProvisionerBase):

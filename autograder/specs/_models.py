@@ -29,7 +29,8 @@ class ForwardFailed(RuntimeError):
 def seeded(seed: int) -> Iterator[None]:
     """Draw from a generator seeded with ``seed``; the caller's generator comes back untouched."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # not torch.manual_seed: for the GPUs that there are not, it notes a stack trace at every call
+        torch.default_generator.manual_seed(seed)
         yield
 
 

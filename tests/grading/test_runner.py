@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from autograder.grading.folder import CourseError
 from autograder.grading.gradebook import UnknownAssignment
 from autograder.grading.runner import BadRequest, Course, Summary, grade_class
 from autograder.grading.submission import GradedSubmission, grade_submission
+from autograder.kernel import SandboxUnavailable, _parent, _sandbox
+from autograder.kernel.provisioner import warm_up
 from tests.conftest import LEVEL
 from tests.grading.classes import PS0, RELEASE, as_bytes, contents, hand_in, ps0, right, wrong
 
@@ -240,12 +243,48 @@ def test_an_error_of_ours_costs_one_submission_its_grade_and_no_other(
     assert grade(fresh).not_graded == {"wrong": ["Grading broke: RuntimeError: a bug."]}
 
 
+#: What a worker knows of zygotes: whether each is alive, and whether another process started it.
+ZYGOTES = (
+    "[(z.alive(), z._process is None)"
+    " for z in __import__('autograder.kernel._parent', fromlist=['_'])._zygotes.values()]"
+)
+
+
+@pytest.mark.slow
+def test_workers_fork_their_kernels_from_one_warm_process_and_do_without_it_when_it_dies() -> None:
+    master, submission = RELEASE.read_bytes(), as_bytes(ps0(CLASS["all-right"]))
+    workers = runner.LocalWorkers(2, LEVEL)
+    with workers() as executor:
+        one, two = (executor.submit(grade_submission, submission, master, 1, sandbox=LEVEL) for _ in range(2))
+        assert one.result().points == two.result().points == 7
+        assert executor.submit(eval, ZYGOTES).result() == [(True, True)]
+        (zygote,) = (z for z in _parent._zygotes.values() if z.alive())
+        os.kill(zygote.pid, signal.SIGKILL)
+        zygote._process.wait()
+        three = executor.submit(grade_submission, submission, master, 1, sandbox=LEVEL).result()
+        assert (three.problem, three.points) == ("", 7)
+    _parent.close_zygotes()
+
+
+def test_a_level_that_cannot_be_had_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sandbox, "find_bubblewrap", lambda: None)
+    with pytest.raises(SandboxUnavailable, match="bubblewrap"):
+        runner.LocalWorkers(2, "full")
+
+
+def test_a_warm_process_that_nobody_needs_any_more_is_not_waited_for() -> None:
+    zygote = warm_up(LEVEL)
+    assert zygote.pid == 0, "it is up only once somebody has waited"
+    _parent.close_zygotes()
+    assert zygote._process.returncode == -signal.SIGKILL
+
+
 # ---------------------------------------------------------------------- on the terminal
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch, graded_before: list[str]) -> None:
-    monkeypatch.setattr(terminal, "LocalWorkers", lambda jobs: lambda: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(terminal, "LocalWorkers", lambda jobs, sandbox: lambda: ThreadPoolExecutor(jobs))
 
 
 def told(folder: Path, **more: Any) -> tuple[int, str]:
