@@ -158,16 +158,17 @@ class Zygote:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         home = _sandbox.ZYGOTE_HOME if in_bubblewrap else tempfile.mkdtemp(prefix="zygote-", dir=runtime_folder())
         command = [sys.executable, "-s", "-P", "-m", f"{__package__}._zygote", str(theirs.fileno()), ",".join(preload)]
+        environment = {**fixed_environment(home), "TMPDIR": home}  # torch's compiler wants one when it is imported
         if in_bubblewrap:
             program = _sandbox.find_bubblewrap()
             if program is None:
                 raise SandboxUnavailable("bubblewrap is gone")
-            command = [*_sandbox.bubblewrap(program, readable, fixed_environment(home)), *command]
+            command = [*_sandbox.bubblewrap(program, readable, environment), *command]
         log = tempfile.TemporaryFile()  # noqa: SIM115, closed when it is up
         with theirs:
             process = subprocess.Popen(
                 command,
-                env=fixed_environment(home),
+                env=environment,
                 cwd="/",
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import tarfile
+import tempfile
 from functools import partial
 from typing import Any, NoReturn
 
@@ -77,6 +78,7 @@ def _kernel(
         link, sockets, files = _place_descriptors(link, descriptors, request["keep"])
         os.environ.clear()
         os.environ.update(request["env"])
+        tempfile.tempdir = None  # to be looked up again: the zygote's is not for us
         folder = request["private"]
         if folder is None:
             os.chdir(request["cwd"])
