@@ -67,8 +67,9 @@ grade: release ## autograde submitted/, write feedback/ and grades.csv
 kit: release ## the learners' zip: notebooks, package, one command to start
 	python -m tools.kit.build
 
-lab: env ## JupyterLab on exercises/
-	jupyter lab --notebook-dir=exercises
+lab: env ## JupyterLab: exercises/, and Formgrader in its menu Nbgrader
+	@python -c 'from tools.kit.start import keep_quiet; keep_quiet("$(VENV)")'
+	jupyter lab --LabApp.default_url=/lab/tree/exercises
 
 bench: env ## measure; tables here, numbers in bench/results/
 	@for script in bench/[a-z]*.py; do python $$script; done

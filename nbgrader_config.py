@@ -1,5 +1,7 @@
 """nbgrader on this course's folders. Read by every `nbgrader` command and by JupyterLab started here."""
 
+import os
+import sys
 from pathlib import Path
 
 from nbgrader.preprocessors import (
@@ -15,13 +17,18 @@ from nbgrader.preprocessors import (
     SaveCells,
 )
 
-from autograder.grading.feedback import FeedbackExporter
+from autograder.grading.feedback import TEMPLATES, FeedbackExporter
 from autograder.grading.late import LatePolicy
 from autograder.grading.preprocessors import GradeCells, RestoreCells, SaveMessages, SubmissionExporter
 from autograder.grading.stubs import ClearSolutionsToStubs
 
 c = get_config()
 root = Path(__file__).resolve().parent
+
+# nbgrader calls `alembic` by its name, which must be found where nobody has activated the environment, too.
+programs = str(Path(sys.executable).parent)
+if programs not in os.environ.get("PATH", "").split(os.pathsep):
+    os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
 
 c.CourseDirectory.root = str(root)
 c.CourseDirectory.course_id = "two-switches"
@@ -68,3 +75,4 @@ c.LatePolicy.percent_per_day = 10
 c.LatePolicy.most_percent = 50
 
 c.GenerateFeedback.exporter_class = FeedbackExporter
+c.HTMLExporter.extra_template_basedirs = TEMPLATES

@@ -26,9 +26,10 @@ from bench import _record
 
 
 def copy_of_the_book(folder: Path) -> Path:
-    for part in ("book", "autograder", "bench/results"):
+    """Everything that a build reads, and nothing that one has written."""
+    for part in ("book", "autograder", "bench/results", "examples"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("_config.yml", "requirements.txt"):
+    for file in ("_config.yml", "requirements.txt", "CONTRIBUTING.md"):
         shutil.copy(ROOT / file, folder)
     return folder
 

@@ -36,17 +36,17 @@ c.CourseDirectory.release_directory = "exercises"
 """
 
 
-def course(folder: Path, count: int, stock: bool) -> Path:
-    """A course folder in which problem set 0 has been released and `count` submissions handed in."""
+def course(folder: Path, count: int, stock: bool, problem_set: str = SET) -> Path:
+    """A course folder in which the problem set has been released and `count` submissions handed in."""
     folder.mkdir()
-    shutil.copytree(ROOT / "solutions" / SET, folder / "solutions" / SET)
+    shutil.copytree(ROOT / "solutions" / problem_set, folder / "solutions" / problem_set)
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     with (folder / "nbgrader_config.py").open("a") as config:
         config.write(f'\nc.GradeCells.sandbox = "{available_levels()[0].value}"\n')
-    call(folder, "nbgrader", "generate_assignment", SET)
+    call(folder, "nbgrader", "generate_assignment", problem_set)
     if stock:
         (folder / "nbgrader_config.py").write_text(STOCK.format(root=str(folder)))
-    (release,) = (folder / "exercises" / SET).glob("*.ipynb")
+    (release,) = (folder / "exercises" / problem_set).glob("*.ipynb")
     samples = [s for s in sample_class(exercises_in(nbformat.read(release, 4))) if "endless-loop" not in s.student]
     names = (replace(samples[n % len(samples)], student=f"student-{n:05}") for n in range(count))
     for _ in hand_in(list(names), release, folder / "submitted"):

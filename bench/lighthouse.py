@@ -116,7 +116,8 @@ def visits(origin: str, pages: list[str], chromium: str) -> list[dict[str, Any]]
 @click.option("--runs", default=3, show_default=True, help="Runs on each page; the median counts.")
 @click.option("--installed", type=click.Path(exists=True, path_type=Path), help="Lighthouse's command, if it is there.")
 @click.option("--plain", is_flag=True, help="Serve without compression.")
-def main(runs: int, installed: Path | None, plain: bool) -> None:
+@click.option("--page", help="Look at this page alone, such as 00-two-switches.html, and record nothing.")
+def main(runs: int, installed: Path | None, plain: bool, page: str | None) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None or (installed is None and shutil.which("npm") is None):
         print("bench/lighthouse.py needs Chromium, Node and npm: skipped")
@@ -124,6 +125,8 @@ def main(runs: int, installed: Path | None, plain: bool) -> None:
     if not (SITE / "index.html").is_file():
         raise click.ClickException("_build/html/index.html is not there: make book")
     pages = sorted(path.name for path in SITE.glob("[0-9][0-9]-*.html"))
+    if page and not (SITE / page).is_file():
+        raise click.BadParameter(f"there is no {page} in _build/html", param_hint="--page")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, directory=str(SITE), plain=plain))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{server.server_port}"
@@ -131,10 +134,12 @@ def main(runs: int, installed: Path | None, plain: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = installed or install(Path(folder))
         print(f"{'page':28}" + "".join(f"{name:>16}" for name in (*CATEGORIES, "outside", "KiB", "machine")))
-        for name in ["index.html", *pages]:
+        for name in [page] if page else ["index.html", *pages]:
             found = [lighthouse(command, f"{origin}/{name}", chromium) for _ in range(runs)]
             rows[name] = {key: round(statistics.median(run[key] for run in found)) for key in found[0]}
             print(f"{name:28}" + "".join(f"{value:16}" for value in rows[name].values()), flush=True)
+    if page:
+        return
     read = visits(origin, pages[:2], chromium)
     server.shutdown()
     for row in read:

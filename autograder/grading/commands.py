@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 import warnings
 from collections import Counter
@@ -193,7 +192,6 @@ def export(
 
 
 def _api(course: CourseFolder) -> NbGraderAPI:
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # for alembic
     return NbGraderAPI(course.courses, config=course.config)
 
 

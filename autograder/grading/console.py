@@ -11,11 +11,14 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 
+from nbgrader.api import InvalidEntry
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
 
 from ..kernel import SandboxUnavailable
 from .folder import CourseError
@@ -27,6 +30,7 @@ from .submission import GradedSubmission
 #: What is wrong with a request, in one line.
 REFUSALS = (CourseError, UnknownAssignment, SandboxUnavailable)
 INTERRUPTED = 130
+AGAIN = "the same command grades the rest."
 #: Submissions up to which every one has a line.
 FEW = 40
 
@@ -47,6 +51,7 @@ def grade(
     console = console or Console(highlight=False)
     # what the referee refuses and what could not be graded is told at the end, under the learner's name
     logging.getLogger("autograder.grading").setLevel(logging.CRITICAL)
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # nbgrader's: tracebacks of what is raised too
     warnings.simplefilter("ignore")  # nbgrader's and nbconvert's dependencies announce their deprecations
     course = Course.find(folder, problem_set, database)
     submissions = course.submissions(students)
@@ -71,10 +76,22 @@ def grade(
             )
         except KeyboardInterrupt:
             progress.stop()
-            console.print("Interrupted. The same command grades the rest.")
+            console.print(f"Interrupted. {AGAIN.capitalize()}")
             return INTERRUPTED
+        except (OSError, DatabaseError, InvalidEntry) as error:
+            raise CourseError(_not_written(course, error)) from error
     show(console, course, summary)
     return 1 if summary.not_graded else 0
+
+
+def _not_written(course: Course, error: OSError | DatabaseError | InvalidEntry) -> str:
+    """A disk that is full, or a folder or a gradebook that may not be written."""
+    if isinstance(error, OSError):
+        where, why = error.filename2 or error.filename, error.strerror or str(error)
+    else:
+        where, why = make_url(course.courses.db_url).render_as_string(), str(error).partition("\n")[0]
+    reason = f"{where}: {why}" if where else why
+    return f"Grading stopped, because it cannot write. {reason}. What was graded before is kept; {AGAIN}"
 
 
 class _Rate(ProgressColumn):

@@ -12,6 +12,8 @@ from nbformat import NotebookNode
 from nbgrader.server_extensions.formgrader import handlers
 from traitlets.config import Config
 
+#: Where Formgrader looks for the templates of its pages: ours come first, and leave out what another site would serve.
+TEMPLATES = [str(Path(__file__).parent / "templates"), handlers.template_path]
 _MARKS = re.compile(r"^### (BEGIN|END) MARK SCHEME *$", re.M)
 
 
@@ -38,7 +40,7 @@ class FeedbackExporter(HTMLExporter):
         bootstrap = theirs.parent / "static" / "node_modules" / "bootstrap" / "dist" / "css"
         ours = Config()
         ours.FeedbackExporter.template_name = "two-switches-feedback"
-        ours.FeedbackExporter.extra_template_basedirs = [str(Path(__file__).parent / "templates"), str(theirs)]
+        ours.FeedbackExporter.extra_template_basedirs = TEMPLATES
         ours.FeedbackExporter.extra_template_paths = [str(theirs), str(bootstrap)]
         config = super().default_config.copy()
         config.merge(ours)

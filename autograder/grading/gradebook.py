@@ -20,6 +20,7 @@ from nbgrader.utils import find_all_files
 from traitlets.config import Config
 
 from .restore import RECORD, to_bytes
+from .schemes import put_back
 from .submission import GradedCell, GradedSubmission
 from .verdict import solution_cell_of
 
@@ -121,6 +122,7 @@ class Writer:
         self._save(notebook, resources, graded)
         if late > 0:
             AssignLatePenalties(config=self._config).preprocess(notebook, resources)
+        put_back(self._gradebook, resources["nbgrader"], notebook)
         _replace(target, self._files(student, handed_in, to_bytes(notebook)))
 
     def _save(self, notebook: Any, resources: dict[str, Any], graded: GradedSubmission) -> None:

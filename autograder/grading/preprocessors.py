@@ -16,6 +16,7 @@ from traitlets import Enum, Integer, Unicode
 from .execution import Limits, run, run_to_end
 from .gradebook import save_messages
 from .restore import read_notebook, restore
+from .schemes import put_back
 from .seed import course_seed
 from .submission import GradedCell, files_beside
 
@@ -85,13 +86,15 @@ class GradeCells(NbGraderPreprocessor):
 class SaveMessages(NbGraderPreprocessor):
     """Store what the failed checks say as the automatic comment of the exercise's solution cell.
 
-    Stands after `GradeCells`, whose verdicts it takes, and after `SaveAutoGrades`, which clears the comments.
+    It also puts the marking schemes back, for whoever grades by hand. Stands after `GradeCells`, whose verdicts it
+    takes, and after `SaveAutoGrades`, which clears the comments.
     """
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        """Write the comments of one notebook into the gradebook; the notebook stays as it is."""
+        """Write the comments of one notebook into the gradebook, and the marking schemes into the notebook."""
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
             save_messages(gradebook, resources["nbgrader"], resources[_GRADED])
+            put_back(gradebook, resources["nbgrader"], nb)
             gradebook.db.commit()
         for cell in resources[_GRADED]:
             if cell.outcome == "could not be graded":

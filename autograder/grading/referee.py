@@ -21,6 +21,7 @@ import logging
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +30,7 @@ from .verdict import Verdict
 
 log = logging.getLogger(__name__)
 
-#: Seconds that judging one exercise may take; the slowest of the corpora takes less than a tenth of one.
+#: Seconds of computing that judging one exercise may take; the slowest of the corpora takes less than a tenth of one.
 JUDGING_SECONDS = 30.0
 #: Messages that a kernel may send; a notebook has two for each check that it calls.
 MOST_MESSAGES = 10_000
@@ -180,7 +181,7 @@ def judge(exercise_id: str, evidence: bytes, seed: int, max_points: float) -> Ve
     except EvidenceError:
         raise
     except JudgingTooLong:
-        raise EvidenceError(f"judging it took more than {JUDGING_SECONDS:.0f} seconds") from None
+        raise EvidenceError(f"judging it took more than {JUDGING_SECONDS:.0f} seconds of computing") from None
     except UnknownExercise as error:
         return fault(str(error).rstrip("."))
     except Exception as error:
@@ -200,20 +201,29 @@ def _verdict(report: Report) -> Verdict:
 
 @contextlib.contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    """Raise JudgingTooLong in this thread after `seconds`. Reaches Python code, in any thread, on any system."""
-    thread, running, over = threading.get_ident(), threading.Lock(), False
+    """Raise JudgingTooLong in this thread when it has computed for `seconds`. Reaches Python code, in any thread.
 
-    def ring() -> None:
-        with running:
-            if not over:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(JudgingTooLong))
+    Time on the clock would depend on what else the machine does, and with it a verdict.
+    """
+    thread, running, over = threading.get_ident(), threading.Lock(), threading.Event()
+    clock = time.pthread_getcpuclockid(thread)
+    until = time.clock_gettime(clock) + seconds
 
-    timer = threading.Timer(seconds, ring)
-    timer.daemon = True
-    timer.start()
+    def watch() -> None:
+        left = seconds
+        while not over.wait(left):
+            with running:
+                if over.is_set():
+                    return
+                left = until - time.clock_gettime(clock)
+                if left <= 0:
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(JudgingTooLong))
+                    return
+                left = max(left, 0.01)
+
+    threading.Thread(target=watch, name="judging-too-long", daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
         with running:
-            over = True
+            over.set()

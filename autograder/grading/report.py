@@ -63,6 +63,7 @@ class Work:
     solutions: Mapping[str, str] = field(default_factory=dict, repr=False)
     seconds: float | None = None
     stopped: tuple[str, ...] = ()
+    sandbox: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class ClassReport:
     slow: Sequence[tuple[str, float | None, tuple[str, ...]]]
     timed: bool
     alike: Sequence[Alike]
+    sandboxes: Mapping[str, int]  # submissions by the level they were graded at, of levels below full
 
     @property
     def graded(self) -> list[Score]:
@@ -156,7 +158,8 @@ def read_work(path: Path, untouched: Iterable[str] = ()) -> Work:
                 stopped.append(exercise)
             if settings.get("grade") and exercise not in untouched and MIME in output.get("data", {}):
                 named += _named(output["data"])
-    return Work(tuple(named), solutions, _seconds(record, cells), tuple(dict.fromkeys(stopped)))
+    seconds, level = _seconds(record, cells), str(record.get("sandbox", ""))
+    return Work(tuple(named), solutions, seconds, tuple(dict.fromkeys(stopped)), level)
 
 
 def _named(data: Mapping[str, Any]) -> Iterator[Named]:
@@ -225,6 +228,7 @@ def _summed_up(
         slow,
         bool(times),
         alike(solutions, released),
+        Counter(work.sandbox for work in works.values() if work.sandbox not in ("", "full")),
     )
 
 

@@ -247,13 +247,19 @@ class LocalWorkers:
     def __init__(self, jobs: int, sandbox: str) -> None:
         self._jobs, self._sandbox = jobs, sandbox
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["autograder.grading.submission"])
+        ours = ["autograder.grading.submission", "autograder.specs._all", "matplotlib.pyplot"]
+        self._context.set_forkserver_preload(ours)
         # what takes seconds begins now, side by side
         warm_up(sandbox)
         forkserver.ensure_running()
 
     def __call__(self) -> ProcessPoolExecutor:
-        share = warm_up(self._sandbox).share()
+        try:
+            share = warm_up(self._sandbox).share()
+        except SandboxUnavailable:
+            raise
+        except RuntimeError as error:
+            raise BadRequest(f"{error}. Nothing was graded; try again.") from error
         return ProcessPoolExecutor(self._jobs, mp_context=self._context, initializer=_begin, initargs=(share,))
 
 

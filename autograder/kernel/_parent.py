@@ -59,6 +59,13 @@ def runtime_folder() -> str:
     return _runtime[0]
 
 
+def _adopt_runtime_folder(folder: str) -> None:
+    """Have one below that of the process that started this one: it goes with it, if this process cannot see to it."""
+    global _runtime
+    own = tempfile.mkdtemp(prefix="worker-", dir=folder)
+    _runtime = own, open(os.path.join(own, "lock"), "w")  # noqa: SIM115, as long as this process lives
+
+
 def _sweep(folder: str) -> None:
     with contextlib.suppress(OSError):
         path = os.path.join(folder, "lock")
@@ -98,9 +105,15 @@ class Share:
     preload: tuple[str, ...]
     readable: list[str]
     control: socket.socket
+    folder: str
 
     def adopt(self) -> None:
-        """Ask this zygote for this process's kernels; should it end, one of this process's own is started."""
+        """Ask this zygote for this process's kernels; should it end, one of this process's own is started.
+
+        All temporary files of this process then stand in the runtime folder of the process that started the zygote.
+        """
+        _adopt_runtime_folder(self.folder)
+        tempfile.tempdir = runtime_folder()
         with _lock:
             _zygotes[self.in_bubblewrap, self.preload] = Zygote(self)
 
@@ -176,7 +189,7 @@ class Zygote:
                 stderr=log,
                 start_new_session=True,
             )
-        return cls(Share(in_bubblewrap, preload, readable, control), process, log)
+        return cls(Share(in_bubblewrap, preload, readable, control, runtime_folder()), process, log)
 
     def share(self) -> Share:
         """What a process that asks this one needs. Waits until it is up, and raises what `wait` raises."""

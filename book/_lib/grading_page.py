@@ -15,6 +15,10 @@ from autograder.specs import REGISTRY, ExerciseInfo
 Numbers = dict[str, Any]
 
 _WORDS = Path(__file__).with_name("grading.md")
+#: Results that other pages tell.
+_ELSEWHERE = frozenset(
+    {"trace_overhead", "grading", "kills", "layers", "plan", "same_verdicts", "scale", "stock_attacks"}
+)
 
 
 def page(results: Path) -> str:
@@ -23,31 +27,31 @@ def page(results: Path) -> str:
     Raises:
         FileNotFoundError: numbers are missing; the message says which script writes them.
     """
-    corpora, mutants = _read(results, "corpora"), _read(results, "mutants")
+    corpora, mutants = read_results(results, "corpora"), read_results(results, "mutants")
     fields = {
         "in_short": _in_short(corpora, mutants),
         **_corpora(corpora),
         **_mutants(mutants),
-        **_first_try(_read(results, "first_try")),
-        **_false_alarms(_read(results, "false_alarms")),
-        **_stability(_read(results, "stability")),
-        **_values(_read(results, "value_only")),
-        **_times(_read(results, "check_time")),
+        **_first_try(read_results(results, "first_try")),
+        **_false_alarms(read_results(results, "false_alarms")),
+        **_stability(read_results(results, "stability")),
+        **_values(read_results(results, "value_only")),
+        **_times(read_results(results, "check_time")),
         "runs": _runs(results),
     }
     return Template(_WORDS.read_text(encoding="utf-8")).substitute(fields)
 
 
-def _read(results: Path, name: str) -> Numbers:
+def read_results(results: Path, name: str) -> Numbers:
     path = results / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(f"bench/results/{path.name} is missing. Write it with: python bench/{name}.py")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _table(headers: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
-    lines = [headers, [":---", *["---:"] * (len(headers) - 1)], *rows]
+def table(headers: Sequence[object], rows: Iterable[Sequence[object]], *, numbers: bool = True) -> str:
+    """A Markdown table; all columns but the first are numbers, unless they are said to be words."""
+    lines = [headers, [":---", *["---:" if numbers else ":---"] * (len(headers) - 1)], *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
@@ -67,7 +71,7 @@ def _in_short(corpora: Numbers, mutants: Numbers) -> str:
         ("wrong solutions named as what they are", _share(total["named"], total["wrong"])),
         ("mutants noticed, of those that matter", f"{m['killed']:,} of {m['mutants'] - m['equivalent']:,}"),
     ]
-    return _table(("", "measured"), rows)
+    return table(("", "measured"), rows)
 
 
 def _corpora(numbers: Numbers) -> Numbers:
@@ -105,7 +109,7 @@ def _problem_set(name: str, infos: list[ExerciseInfo], rows: dict[str, list[Numb
     ]
     columns = ("exercise", "right failed", "wrong passed", "named")
     n, _, topic = name.removeprefix("ps").partition("-")
-    parts = (f"### Problem set {n}: {topic}", _table(columns, summary), _table(("misconception", *order), kills))
+    parts = (f"### Problem set {n}: {topic}", table(columns, summary), table(("misconception", *order), kills))
     return "\n\n".join(parts)
 
 
@@ -139,10 +143,10 @@ def _mutants(numbers: Numbers) -> Numbers:
             reasons.append("\n".join([f"`{exercise}`", "", *lines]))
         survivors += [f"- `{exercise}`, {title}, {o}: ``{change[:300]}``" for title, o, change in row["survivors"]]
 
-    def table(first: str, rows: Iterable[tuple[str, Counter[str]]]) -> str:
+    def counted(first: str, rows: Iterable[tuple[str, Counter[str]]]) -> str:
         kinds = ("mutants", "killed", "equivalent", "survived")
         lines = [(name, *(counts[k] for k in kinds)) for name, counts in rows if counts["mutants"]]
-        return _table((first, "mutants", "noticed", "equivalent", "survived"), lines)
+        return table((first, "mutants", "noticed", "equivalent", "survived"), lines)
 
     return {
         "mutants": f"{total['mutants']:,}",
@@ -153,8 +157,8 @@ def _mutants(numbers: Numbers) -> Numbers:
         "not_graded": f"{total['not graded']:,}",
         "mutants_named": _share(total["named"], total["killed"]),
         "no_code": f"{total['no code']:,}",
-        "mutants_by_exercise": table("exercise", ((f"`{e}`", counts) for e, counts in by_exercise.items())),
-        "mutants_by_operator": table("change", sorted(by_operator.items())),
+        "mutants_by_exercise": counted("exercise", ((f"`{e}`", counts) for e, counts in by_exercise.items())),
+        "mutants_by_operator": counted("change", sorted(by_operator.items())),
         "reasons": "\n\n".join(reasons),
         "survivors": "\n".join([":::{dropdown} The survivors", *survivors, ":::"]) if survivors else "",
     }
@@ -171,7 +175,7 @@ def _first_try(numbers: Numbers) -> Numbers:
     return {
         "first_right": _share(right + wrong - failed - passed, right + wrong),
         "first_named": _share(wrong - passed - misnamed, wrong),
-        "first_try": _table(columns, [*rows, ("all", *total)]),
+        "first_try": table(columns, [*rows, ("all", *total)]),
     }
 
 
@@ -192,8 +196,8 @@ def _false_alarms(numbers: Numbers) -> Numbers:
     ]
     return {
         "surprise": f"{numbers['surprise']:g}",
-        "false_alarms": _table(("exercise", "bound per grading", "simulated gradings", "failed"), rows),
-        "thresholds": _table(("threshold", "bound per count", "simulated", "alarms", "counts"), milder),
+        "false_alarms": table(("exercise", "bound per grading", "simulated gradings", "failed"), rows),
+        "thresholds": table(("threshold", "bound per count", "simulated", "alarms", "counts"), milder),
     }
 
 
@@ -213,7 +217,7 @@ def _values(numbers: Numbers) -> Numbers:
     return {
         "by_values": _share(total["values"], total["wrong"]),
         "by_ours": _share(total["ours"], total["wrong"]),
-        "values": _table(("exercise", "wrong", "caught by values", "caught here"), rows),
+        "values": table(("exercise", "wrong", "caught by values", "caught here"), rows),
     }
 
 
@@ -222,7 +226,7 @@ def _times(numbers: Numbers) -> Numbers:
     rows = [(f"`{e}`", f"{c['check_s']:.2f} s", f"{c['check_to_import_torch']:.2f}") for e, c in ordered]
     first, second, third = (f"{exercise} ({ratio})" for exercise, _, ratio in rows[:3])
     return {
-        "times": _table(("exercise", "check", "per `import torch`"), rows),
+        "times": table(("exercise", "check", "per `import torch`"), rows),
         "slowest": f"{first}, {second} and {third}",
     }
 
@@ -232,6 +236,6 @@ def _runs(results: Path) -> str:
     rows = []
     for path in sorted(results.glob("*.json")):
         numbers = json.loads(path.read_text(encoding="utf-8"))
-        if "command" in numbers and path.stem != "trace_overhead":
+        if "command" in numbers and path.stem not in _ELSEWHERE:
             rows.append((f"`{numbers['command']}`", numbers["date"], numbers["versions"]["torch"]))
-    return _table(("command", "date", "torch"), rows)
+    return table(("command", "date", "torch"), rows)

@@ -130,7 +130,7 @@ def _chapter(app: Sphinx, docname: str, number: int) -> list[nodes.Node]:
             nodes.entry("", *_evidence(box)),
             classes=[f"claim-{ruling}"],
         )
-    widths = (8, 36, 14, 42)
+    widths = (10, 32, 18, 40)
     group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in widths), cols=len(widths))
     titles = ("claim", "what is said", "ruling", "what was measured")
     group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", title)) for title in titles)))

@@ -17,7 +17,9 @@ from typing import Any
 import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
+from myst_nb.core import render
 from myst_nb.core.read import is_myst_markdown_notebook
+from myst_nb.core.utils import coalesce_streams
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -29,7 +31,7 @@ ROOT = BOOK.parent
 _log = getLogger(__name__)
 sys.path.insert(0, str(BOOK))  # for `_lib`, as chapters import it
 
-from _lib import grading_page, misconception_pages  # noqa: E402
+from _lib import grading_page, misconception_pages, scale_page  # noqa: E402
 
 #: Where the site has all notebooks together; index.md links to it.
 ARCHIVE = "_downloads/two-switches-notebooks.zip"
@@ -55,7 +57,11 @@ def executed_with() -> str:
 def write_pages(app: Sphinx, config: Config) -> None:
     """Write the pages that are made from data: Sphinx reads them like any other, and git ignores them."""
     results = ROOT / "bench" / "results"
-    texts = {**misconception_pages.pages(results), "grading.md": grading_page.page(results)}
+    texts = {
+        **misconception_pages.pages(results),
+        "grading.md": grading_page.page(results),
+        "grading-at-scale.md": scale_page.page(results),
+    }
     for path in (BOOK / misconception_pages.FOLDER).glob("*.md"):
         if path.relative_to(BOOK).as_posix() not in texts:
             path.unlink()
@@ -74,6 +80,24 @@ def configure(app: Sphinx, config: Config) -> None:
     """
     config.html_static_path += [str(BOOK / "_vendor"), str(BOOK / "_explorables")]
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / executed_with())
+
+
+def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """What a cell printed, in one piece for each stream.
+
+    A kernel sends it when it has time: on a busy machine in several pieces, cut between any two. myst-nb joins pieces
+    as well, and puts a line break behind each, so that a page would depend on how busy the machine was.
+    """
+    joined: list[nbformat.NotebookNode] = []
+    streams: dict[str, nbformat.NotebookNode] = {}
+    for output in outputs:
+        if output["output_type"] == "stream" and output["name"] in streams:
+            streams[output["name"]]["text"] += output["text"]
+            continue
+        if output["output_type"] == "stream":
+            output = streams[output["name"]] = nbformat.from_dict(dict(output))  # the notebook keeps its own
+        joined.append(output)
+    return coalesce_streams(joined)
 
 
 def is_notebook(source: Path) -> bool:
@@ -125,6 +149,32 @@ def connect_repository(app: Sphinx, config: Config) -> None:
         "path_to_docs": "book",
         "use_repository_button": True,
     }
+
+
+def connect_site(app: Sphinx, config: Config) -> None:
+    """Where the site will stand: `TWO_SWITCHES_SITE`. Canonical links and previews need its full address.
+
+    Raises:
+        ConfigError: if it is no address.
+    """
+    address = os.environ.get("TWO_SWITCHES_SITE", "").strip().rstrip("/")
+    if not address:
+        return
+    if not re.fullmatch(r"https?://[\w.:-]+(/[\w.~-]+)*", address):
+        raise ConfigError(
+            f"TWO_SWITCHES_SITE is {address!r}. It should be the address of the site's first page, such as "
+            "https://OWNER.github.io/NAME, or not be set: then pages name no address of their own."
+        )
+    config.html_baseurl = config.ogp_site_url = f"{address}/"
+
+
+def place_preview(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Without the site's address, the preview is looked for from this page, and the page claims no address."""
+    if app.config.ogp_site_url or "metatags" not in context:
+        return
+    tags = re.sub(r'<meta property="og:url"[^>]*>\n?', "", context["metatags"])
+    picture = app.config.ogp_image
+    context["metatags"] = tags.replace(f'content="{picture}"', f'content="{context["pathto"](picture, 1)}"')
 
 
 def launch_url(repository: str, page: str) -> str | None:
@@ -261,7 +311,7 @@ def downloadable(notebook: nbformat.NotebookNode, glued: dict[str, Any]) -> nbfo
 
 
 def _plain(text: str, glued: dict[str, Any]) -> str:
-    """Markdown as JupyterLab reads it: no labels, numbers instead of glue."""
+    """Markdown as JupyterLab reads it: no labels, no comments, numbers instead of glue."""
 
     def value(match: re.Match[str]) -> str:
         name, _, form = match[1].partition(":")
@@ -270,25 +320,26 @@ def _plain(text: str, glued: dict[str, Any]) -> str:
         shown = glued[name]["data"]["text/plain"]
         return format(float(shown), form) if form else shown.strip("'")
 
-    text = re.sub(r"^\([\w-]+\)=\n", "", text, flags=re.M)
+    text = re.sub(r"^(\([\w-]+\)=|% .*)\n", "", text, flags=re.M)
     text = re.sub(r"\{glue:text\}`([^`]+)`", value, text)
     return re.sub(r"\{(?:cite:\w+|term)\}`([^`]+)`", r"\1", text)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    render.coalesce_streams = join_streams  # myst-nb has no option for it
     app.setup_extension("_lib.ledger")
     app.connect("config-inited", configure, priority=1)
     app.connect("config-inited", write_pages, priority=1)  # before the table of contents is read
     app.add_config_value("house_execute_ahead", True, "", bool)
     app.connect("env-before-read-docs", execute_ahead)
-
-
     app.connect("config-inited", connect_repository, priority=1)
+    app.connect("config-inited", connect_site, priority=1)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", offer_launch, priority=600)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", name_page)
+    app.connect("html-page-context", place_preview, priority=600)  # the tags are there by then
     app.connect("html-page-context", name_toggles, priority=900)
     app.connect("html-page-context", load_later, priority=900)
     app.connect("build-finished", offer_archive)

@@ -1,9 +1,11 @@
 """Hostile submissions, and a world in which it shows whether one of them has got what it wanted.
 
 Each attack is a cell of `points.py`, `secrets.py`, `harm.py` or `starve.py` that is put behind a wrong solution, a
-change to the notebook (`notebooks.py`), or a file beside it. Headers say what success would look like::
+change to the notebook (`notebooks.py`), or a file beside it. Headers say what success would look like, and, of the few
+that level reduced does not stop, that it does not::
 
     # %% name | what success would look like
+    # %% name | what success would look like | reduced
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ class Attack:
     cell: str = ""
     change: Callable[[NotebookNode], None] | None = None
     files: dict[str, bytes] = field(default_factory=dict)
+    succeeds_at_reduced: bool = False
 
     def notebook(self, preamble: str) -> NotebookNode:
         """The released problem set 0 with the attack in it."""
@@ -69,8 +72,8 @@ def load() -> list[Attack]:
     for kind in CELLS:
         parts = re.split(r"^# %% (.*)\n", (FOLDER / f"{kind}.py").read_text(), flags=re.MULTILINE)[1:]
         for header, cell in zip(parts[::2], parts[1::2], strict=True):
-            name, _, success = header.partition(" | ")
-            attacks.append(Attack(kind, name.strip(), success.strip(), cell))
+            name, success, *reduced = map(str.strip, header.split(" | "))
+            attacks.append(Attack(kind, name, success, cell, succeeds_at_reduced=reduced == ["reduced"]))
     for change in notebooks.ATTACKS:
         attacks.append(Attack("notebook", change.__name__.replace("_", " "), change.__doc__ or "", change=change))
     for name, text in notebooks.SHADOWS.items():
@@ -138,7 +141,7 @@ class World:
 
     def _look(self) -> dict[str, object]:
         left = [self.home / ".two-switches-left-behind", Path("/dev/shm/two-switches-left-behind")]
-        files = {str(p): (p.stat().st_mode, p.is_file() and p.read_bytes()) for p in self.folder.rglob("*")}
+        files = {str(p): (p.stat().st_mode, p.is_file() and _content(p)) for p in self.folder.rglob("*")}
         return files | {str(path): path.exists() for path in left}
 
     def successes(self, graded: GradedSubmission, limits: Limits) -> list[str]:
@@ -195,6 +198,14 @@ class World:
             path.unlink(missing_ok=True)
         for path in self.folder.rglob("*"):
             path.chmod(path.stat().st_mode | stat.S_IRWXU)
+
+
+def _content(path: Path) -> bytes | None:
+    """None where an attack has taken the right to read."""
+    try:
+        return path.read_bytes()
+    except PermissionError:
+        return None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import os
 
 os.remove(VICTIM)
 
-# %% change the rights of a file | the file cannot be read any more
+# %% change the rights of a file | the file cannot be read any more | reduced
 import os
 
 os.chmod(VICTIM, 0)
@@ -66,3 +66,15 @@ import ctypes
 import os
 
 ctypes.CDLL(None).mount(b"none", os.path.dirname(VICTIM).encode(), b"tmpfs", 0, b"")
+
+# %% leave a note for the next submission | a folder that all kernels see can be written
+import os
+
+for line in open("/proc/self/mounts"):
+    place = line.split()[1]
+    if not os.getcwd().startswith(place + "/"):
+        try:
+            open(os.path.join(place, "note"), "w").close()
+        except OSError:
+            continue
+        print(CANARY_PREFIX + place)

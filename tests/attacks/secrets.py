@@ -92,3 +92,9 @@ line.sendall(b"canary-sent")
 import subprocess
 
 print(subprocess.run(["cat", SECRET, OTHER], capture_output=True, text=True).stdout)
+
+# %% see who else is here | what runs beside us can be seen | reduced
+import os
+
+if os.path.exists(f"/proc/{PID}"):
+    print(CANARY_PREFIX)

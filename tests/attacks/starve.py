@@ -58,7 +58,7 @@ import os
 import time
 
 children = 0
-for _ in range(150):
+for _ in range(64):
     try:
         if os.fork() == 0:
             time.sleep(20)
@@ -66,7 +66,8 @@ for _ in range(150):
     except OSError:
         break
     children += 1
-if children >= 100:
+time.sleep(1)
+if children >= 64:
     print(CANARY_PREFIX + f"{children} processes")
 
 # %% many threads | more threads are started than are allowed
@@ -92,6 +93,31 @@ except OSError:
     pass
 if size >= 1 << 30:
     print(CANARY_PREFIX + f"{size} bytes on the disk")
+
+# %% all of the disk, in many files | more is written than is allowed | reduced
+import os
+
+size, files = 0, []
+try:
+    for number in range(12):
+        files.append(open(f"big-{number}", "wb"))
+        os.posix_fallocate(files[-1].fileno(), 0, 100 << 20)
+        size += 100 << 20
+except OSError:
+    pass
+if size >= 1 << 30:
+    print(CANARY_PREFIX + f"{size} bytes on the disk")
+
+# %% memory in nobody's account | more memory is taken than is allowed, in files that have no name
+import os
+
+size, files = 0, []
+for number in range(16):
+    files.append(os.memfd_create("part"))
+    os.posix_fallocate(files[-1], 0, 200 << 20)
+    size += 200 << 20
+if size >= 3 << 30:
+    print(CANARY_PREFIX + f"{size} bytes")
 
 # %% output without end | the notebook that comes back is larger than it may be
 while True:

@@ -26,7 +26,8 @@ class Built:
 
     @property
     def pages(self) -> list[Path]:
-        return sorted(self.html.glob("*.html"))
+        """All pages, those in folders too."""
+        return sorted(path for path in self.html.rglob("*.html") if "_static" not in path.parts)
 
 
 def build(root: Path = ROOT, builder: str = "html") -> Built:

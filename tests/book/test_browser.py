@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -115,6 +116,13 @@ def test_axe_finds_no_violation(browser: Browser, built: Built, dark: bool) -> N
                     for violation in violations
                 ]
     assert not found
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_checklist_fits_on_one_sheet(browser: Browser, built: Built, paper: str) -> None:
+    with Visit(browser, built, "checklist.html") as visit:
+        printed = visit.page.pdf(format=paper, margin=dict.fromkeys(("top", "bottom", "left", "right"), "15mm"))
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
 
 
 def test_search_finds_a_word(browser: Browser, built: Built) -> None:

@@ -11,6 +11,9 @@ import nbclient
 import nbformat
 import pytest
 from jupyter_cache import get_cache
+from sphinx.errors import ConfigError
+
+from bench.book_build import copy_of_the_book
 
 from .conftest import BOOK, Built, build, chapters, executed
 
@@ -56,6 +59,16 @@ def test_the_build_passes_with_warnings_as_errors(built: Built) -> None:
     assert {"index.html", *(f"{page.stem}.html" for page in chapters())} <= {page.name for page in built.pages}
 
 
+def test_the_checklist_of_the_back_matter_is_that_of_the_chapter(built: Built) -> None:
+    def items(page: str) -> list[str]:
+        shown = (built.html / page).read_text(encoding="utf-8")
+        found = re.findall(r'<li class="task-list-item">(.*?)</li>', shown, flags=re.S)
+        return [re.sub(r"<.*?>", "", item).split() for item in found]
+
+    assert len(items("checklist.html")) > 10
+    assert items("checklist.html") == items("06-clinic.html")
+
+
 def test_a_second_build_executes_nothing(built: Built) -> None:
     again = build()
     assert again.returncode == 0
@@ -63,10 +76,8 @@ def test_a_second_build_executes_nothing(built: Built) -> None:
 
 
 def test_a_change_of_prose_executes_nothing(built: Built, tmp_path: Path) -> None:
-    for folder in ("book", "autograder", "bench/results", "examples", "_build/.jupyter_cache"):
-        shutil.copytree(BOOK.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("_config.yml", "requirements.txt", "CONTRIBUTING.md"):
-        shutil.copy(BOOK.parent / file, tmp_path)
+    copy_of_the_book(tmp_path)
+    shutil.copytree(BOOK.parent / "_build" / ".jupyter_cache", tmp_path / "_build" / ".jupyter_cache")
     page = tmp_path / "book" / chapters()[0].name
     text = page.read_text(encoding="utf-8").replace("\n## Summary\n", "\n## Summary\n\nOne sentence more.\n")
     page.write_text(text, encoding="utf-8")
@@ -100,16 +111,16 @@ def test_no_page_loads_anything_from_elsewhere(built: Built) -> None:
 
 
 def test_no_internal_link_is_broken(built: Built) -> None:
-    pages = {path.name: Page(path) for path in built.pages}
-    for name, page in pages.items():
+    pages = {path: Page(path) for path in built.pages}
+    for path, page in pages.items():
         for link in page.links:
             if re.match(r"[a-z]+:", link):
                 continue
             target, _, anchor = link.partition("#")
-            target = target.partition("?")[0] or name
-            assert (built.html / target).exists(), f"{name} links to {link}"
+            target = (path.parent / (target.partition("?")[0] or path.name)).resolve()
+            assert target.exists(), f"{path} links to {link}"
             if anchor and target in pages:
-                assert anchor in pages[target].ids, f"{name} links to {link}"
+                assert anchor in pages[target].ids, f"{path} links to {link}"
 
 
 def test_the_first_page_leads_to_every_chapter(built: Built) -> None:
@@ -124,9 +135,37 @@ def test_every_page_says_what_it_is(built: Built) -> None:
         titles[path.name] = re.search(r"<title>(.*?)</title>", page)[1]
         if path.stem not in ("genindex", "search"):
             assert re.search(r'<meta name="description" content="[^"]{40,}"', page), path.name
-            assert (built.html / re.search(r'property="og:image" content="([^"]+)"', page)[1]).is_file()
+            preview = re.search(r'property="og:image" content="([^"]+)"', page)[1]
+            icons = re.findall(r'<link rel="(?:icon|apple-touch-icon)" href="([^"]+)"', page)
+            assert len(icons) == 2
+            assert all((path.parent / file).is_file() for file in (preview, *icons)), path.name
+            assert "og:url" not in page, "a page that does not know where it will stand names an address"
     assert len(set(titles.values())) == len(titles)
     assert titles["03-evaluation.html"] == "Chapter 3: eval is not no_grad – Two Switches"
+
+
+def test_a_site_with_an_address_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SimpleNamespace(html_baseurl="", ogp_site_url="")
+    monkeypatch.delenv("TWO_SWITCHES_SITE", raising=False)
+    sphinx_house.connect_site(None, config)
+    assert config.ogp_site_url == ""
+    monkeypatch.setenv("TWO_SWITCHES_SITE", "https://owner.example.org/two-switches/")
+    sphinx_house.connect_site(None, config)
+    assert config.html_baseurl == config.ogp_site_url == "https://owner.example.org/two-switches/"
+    monkeypatch.setenv("TWO_SWITCHES_SITE", "two-switches")
+    with pytest.raises(ConfigError, match=r"TWO_SWITCHES_SITE is 'two-switches'. It should be the address"):
+        sphinx_house.connect_site(None, config)
+
+
+def test_what_is_printed_stays_in_one_piece_however_it_was_sent() -> None:
+    def sent(*pieces: str) -> list[nbformat.NotebookNode]:
+        return [nbformat.v4.new_output("stream", name="stdout", text=piece) for piece in pieces]
+
+    for pieces in (["is it: True\n", "done\n"], ["is it:", " ", "True\ndo", "ne\n"]):
+        outputs = sent(*pieces)
+        (joined,) = sphinx_house.join_streams(outputs)
+        assert joined["text"] == "is it: True\ndone\n"
+        assert [output["text"] for output in outputs] == pieces, "the notebook itself was changed"
 
 
 def test_every_picture_has_words(built: Built) -> None:

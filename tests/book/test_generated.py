@@ -13,9 +13,8 @@ from autograder.specs import REGISTRY
 
 from .conftest import BOOK, ROOT, Built
 
-sys.path.insert(0, str(BOOK / "_lib"))
-import grading_page
-import misconception_pages
+sys.path.insert(0, str(BOOK))
+from _lib import grading_page, misconception_pages, scale_page
 
 RESULTS = ROOT / "bench" / "results"
 
@@ -83,7 +82,69 @@ def test_a_percentage_is_100_only_where_all_are_meant() -> None:
     assert grading_page._share(0, 0) == "–"
 
 
+def _scale(tmp_path: Path, name: str, change) -> str:
+    """The page on grading at scale, made from results one of which is another."""
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
+    numbers = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+    change(numbers)
+    (tmp_path / f"{name}.json").write_text(json.dumps(numbers), encoding="utf-8")
+    return scale_page.page(tmp_path)
+
+
+def test_every_layer_of_the_sandbox_has_a_row_that_says_which_attack_it_stops(tmp_path: Path) -> None:
+    from autograder.kernel import Layer
+
+    assert set(scale_page._LAYERS) == set(Layer)
+    attack = {"kind": "harm", "name": "an attack of this test", "success": "it is there"}
+
+    def get_through(numbers) -> None:
+        numbers["configurations"]["full without landlock"]["succeeded"] = [attack]
+        numbers["configurations"]["full without seccomp"]["succeeded"] = []
+        numbers["configurations"]["full"]["succeeded"] = [attack]
+
+    page = _scale(tmp_path, "layers", get_through)
+    rows = {line.split(":")[0].strip("| "): line for line in page.splitlines() if line.startswith("| ")}
+    assert "an attack of this test" in rows["landlock"]
+    assert "no attack of the corpus" in rows["seccomp"]
+    assert "| to change what is not theirs | 13 | 1 of 13 |" in page
+
+
+def test_a_gradebook_that_differs_after_a_kill_is_counted(tmp_path: Path) -> None:
+    def differ(numbers) -> None:
+        numbers["kills"] = numbers["kills"][:10]
+        numbers["kills"][0]["identical"] = False
+        numbers["kills"][1]["processes_left"] = ["python"]
+
+    page = _scale(tmp_path, "kills", differ)
+    assert "In 9 of 10 cases" in page
+    assert "\n1 processes and no mounts were left behind." in page
+
+
+def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
+    one = {"seconds": [1.0, 3.0], "result_bytes": 10_000, "notebook_bytes": 10_000, "writer_seconds": 0.02}
+    sets = {"ps0-switches": {**one, "gradebook_bytes": 4000}, "ps1-dropout": {**one, "gradebook_bytes": 6000}}
+
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "scale.json").unlink(missing_ok=True)
+    plan = json.loads((tmp_path / "plan.json").read_text()) | {"problem_sets": sets}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    page = scale_page.page(tmp_path)
+    assert "100,000 × (4.00 s + 2 × 0.00 s) ÷ 3,600 = 111 hours of a core" in page
+    assert "4.00 ÷ 0.040 = 100 cores" in page
+    assert "| 64 | 1.7 | 0.9 |" in page
+    assert "| 256 | 1.1 | 0.6 |" in page  # the writer is the limit
+    assert "100,000 × 10.0 kB = 1.0 GB" in page
+
+    sizes = {"10": {"seconds": 90.0, "peak_mib": 1}, "1000": {"seconds": 1250.0, "peak_mib": 1500}}
+    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 2, "sizes": sizes}
+    (tmp_path / "scale.json").write_text(json.dumps(runs))
+    page = scale_page.page(tmp_path)
+    assert "in a run of 1,000 submissions of problem set 0, 2 workers took 2.50 seconds" in page
+    assert "100,000 × (4.00 s + 2 × 0.50 s) ÷ 3,600 = 139 hours of a core" in page
+
+
 @pytest.mark.slow
 def test_the_built_book_has_the_pages(built: Built) -> None:
     assert {path.stem for path in (built.html / "misconceptions").glob("*.html")} == set(REGISTRY)
     assert "How good is the autograder?" in (built.html / "grading.html").read_text(encoding="utf-8")
+    assert "Grading at scale" in (built.html / "grading-at-scale.html").read_text(encoding="utf-8")

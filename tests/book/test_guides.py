@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from nbgrader.apps.nbgraderapp import NbGraderApp
 
 from autograder.cli import main
 
@@ -47,6 +49,39 @@ def test_the_commands_it_names_exist(guide: Path) -> None:
     assert named <= targets
     commands = set(re.findall(r"(?:`|\$ |bin/)autograder ([a-z]+)", text))
     assert commands <= set(main.commands)
+
+
+def named_commands(program: str) -> list[tuple[str, str]]:
+    """Every command line of a program in guides and README, in a block or between backticks, with its page."""
+    pattern = re.compile(rf"(?:`|^\$ )(?:\.venv/bin/)?{program} ([^`\n]+)", re.M)
+    return sorted({(page.name, line) for page in (*GUIDES, ROOT / "README.md") for line in pattern.findall(read(page))})
+
+
+@pytest.mark.parametrize(("page", "line"), named_commands("autograder"))
+def test_our_commands_are_as_the_guides_write_them(
+    page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "class.csv").touch()  # options that name a file want one
+    name, *arguments = shlex.split(line)
+    if name.startswith("-"):
+        assert name in [option for parameter in main.get_params(main.context_class(main)) for option in parameter.opts]
+    elif arguments or not any(parameter.required for parameter in main.commands[name].params):
+        main.commands[name].make_context(name, arguments)
+    else:
+        assert name in main.commands  # the command is spoken of, not typed
+
+
+@pytest.mark.parametrize(("page", "line"), named_commands("nbgrader"))
+def test_nbgrader_s_commands_are_as_the_guides_write_them(page: str, line: str) -> None:
+    application, words = NbGraderApp(), shlex.split(line)
+    while words and words[0] in application.subcommands:
+        application = application.subcommands[words.pop(0)][0]()
+    assert not isinstance(application, NbGraderApp), f"there is no command `nbgrader {line}`"
+    classes = application.all_configurable_classes()
+    known = {f"{one.__name__}.{trait}" for one in classes for trait in one.class_traits()}
+    options = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
+    assert options <= known | {*application.aliases, *application.flags}
 
 
 TRACED = [block for block in blocks(read(BOOK / "trace.md"), "console") if block.count("\n") > 1]

@@ -64,6 +64,15 @@ def test_no_switch_is_set_in_a_hidden_cell(page: Path) -> None:
 
 
 @pages
+def test_a_legend_says_where(page: Path) -> None:
+    # Told nothing, matplotlib looks for the best place as well, and warns when that takes a busy machine too long.
+    for cell in cells(read(page)):
+        for node in ast.walk(ast.parse(cell.code)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "legend":
+                assert "loc" in {keyword.arg for keyword in node.keywords}, ast.unparse(node)
+
+
+@pages
 def test_a_question_stands_before_what_it_asks_about(page: Path) -> None:
     asked = [cell for cell in cells(read(page)) if "predict" in calls(cell.code)]
     assert len(asked) >= 2

@@ -10,6 +10,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from click.testing import CliRunner, Result
 from nbgrader.api import Gradebook
 
 from autograder.cli import main
+from autograder.grading import console, runner
 from autograder.grading.folder import CourseError, read_config
+from autograder.grading.submission import GradedSubmission
 from tests.conftest import ROOT
 from tests.grading.synthetic import judged, new_course, write_class
 
@@ -151,6 +154,57 @@ def test_a_full_disk_leaves_what_stood_there(course: Path, command: list[str]) -
     refused(done, f"{target}: File too large. What stood there before is unchanged")
     assert target.read_text() == "earlier"
     assert [path.name for path in course.glob(".out*")] == []
+
+
+@pytest.fixture
+def handed_in(course: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The course again, with submissions that are graded in an instant: what is written afterwards is at stake."""
+    shutil.copytree(course / "autograded", course / "submitted")
+
+    def graded(submission: bytes, **more: object) -> GradedSubmission:
+        return GradedSubmission(notebook=submission, sandbox="full")
+
+    monkeypatch.setattr(runner, "grade_submission", graded)
+    monkeypatch.setattr(console, "LocalWorkers", lambda *arguments: lambda: ThreadPoolExecutor(1))
+    assert run(course, "grade", "ps0", "--force", "--jobs", "1").exit_code == 0
+    shutil.copytree(course / "submitted" / "learner-0", course / "submitted" / "new")
+    return course
+
+
+def state(course: Path) -> dict[str, bytes]:
+    folders = (course / "submitted", course / "autograded")
+    return {str(path): path.read_bytes() for folder in folders for path in sorted(folder.glob("*/ps*/*.ipynb"))}
+
+
+@pytest.mark.parametrize("most", [600, 20_000])
+def test_a_full_disk_while_grading_loses_nothing_and_is_told_in_one_line(handed_in: Path, most: int) -> None:
+    before = state(handed_in)
+    with full_disk(most):
+        done = run(handed_in, "grade", "ps0", "--force", "--jobs", "1")
+    refused(done, "Grading stopped, because it cannot write.", "What was graded before is kept; the same command")
+    assert state(handed_in) == before
+    assert run(handed_in, "grade", "ps0", "--force", "--jobs", "1").exit_code == 0
+    assert run(handed_in, "export", "ps0", "--partial", "-o", str(handed_in / "x.csv")).exit_code in (0, 1)
+    assert len((handed_in / "x.csv").read_text().splitlines()) == 8
+
+
+def test_grading_into_a_folder_or_a_gradebook_that_may_not_be_written(
+    handed_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(old: str, new: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", old, None, new)
+
+    before = state(handed_in)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", denied)
+        done = run(handed_in, "grade", "ps0", "--force", "--jobs", "1")
+    refused(done, f"{handed_in / 'autograded'}", "Permission denied. What was graded before is kept")
+    assert state(handed_in) == before
+    # root may write everything, so SQLite is told to open it for reading
+    url = f"sqlite:///file:{handed_in / 'gradebook.db'}?mode=ro&uri=true"
+    done = run(handed_in, "grade", "ps0", "--force", "--jobs", "1", "--db", url)
+    refused(done, "gradebook.db", "attempt to write a readonly database")
+    assert state(handed_in) == before
 
 
 def test_a_full_disk_loses_no_submission(course: Path, tmp_path: Path) -> None:

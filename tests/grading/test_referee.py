@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -283,6 +284,17 @@ def test_a_judge_that_does_not_come_to_an_end_is_stopped(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "JUDGING_SECONDS", 0.05)
     monkeypatch.setattr(module, "decide", endless)
     with pytest.raises(EvidenceError, match="took more than"):
+        judge(EXERCISE, b"", 1, POINTS)
+
+
+def test_a_judge_that_has_to_wait_for_the_machine_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waiting(*arguments: object) -> None:
+        threading.Event().wait(0.3)
+        raise EvidenceError("it went on")
+
+    monkeypatch.setattr(module, "JUDGING_SECONDS", 0.1)
+    monkeypatch.setattr(module, "decide", waiting)
+    with pytest.raises(EvidenceError, match="it went on"):
         judge(EXERCISE, b"", 1, POINTS)
 
 

@@ -69,12 +69,16 @@ def install(for_pip):
             "The installation did not finish; pip's own message stands above. Look at the network connection and at "
             "the space on the disk, then run the same command again."
         )
-    # JupyterLab would ask other sites for its newest version, and the learner for leave to ask for news
-    settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    keep_quiet(VENV)
+    return None
+
+
+def keep_quiet(environment):
+    """JupyterLab would ask other sites for its newest version, and the learner for leave to ask for news."""
+    settings = Path(environment) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
-    return None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,229 @@
+"""The page "Grading at scale": the words of scale.md, the numbers of bench/results/."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from string import Template
+
+from .grading_page import Numbers, read_results, table
+
+_WORDS = Path(__file__).with_name("scale.md")
+_SOURCES = ("layers", "stock_attacks", "kills", "same_verdicts", "plan")
+LEARNERS = 100_000
+CORES = (64, 256, 1024)
+#: What the attacks of a kind want, in the order of the table.
+_KINDS = {
+    "points": "points, by what a cell does",
+    "notebook": "points, by changing the notebook",
+    "shadow": "points, by a file beside the notebook",
+    "secrets": "to read or to send what is not theirs",
+    "harm": "to change what is not theirs",
+    "starve": "more than their share",
+}
+_FOR_POINTS = ("points", "notebook", "shadow")
+_LAYERS = {
+    "bubblewrap": "a file system with Python and nothing else, read-only; no network",
+    "namespaces": "processes, files and network of its own for each submission",
+    "landlock": "opens nothing and signals nobody outside its own folder",
+    "seccomp": "no sockets but local ones, no new namespaces, no tracing, no memory that nobody counts",
+    "rlimits": "the system refuses what is above the limits",
+    "watchdog": "a process outside ends it when all its processes together are above the limits",
+}
+
+
+def page(results: Path) -> str:
+    """The Markdown of the page.
+
+    Raises:
+        FileNotFoundError: numbers are missing; the message says which script writes them.
+    """
+    numbers = {name: read_results(results, name) for name in _SOURCES}
+    if (results / "scale.json").is_file():  # without it, the plan says that waiting is not counted
+        numbers["scale"] = read_results(results, "scale")
+    configurations = numbers["layers"]["configurations"]
+    fields = {
+        **_attacks(configurations["full"], numbers["stock_attacks"]),
+        **_layers(configurations),
+        **_kills(numbers["kills"]),
+        **_same(numbers["same_verdicts"]),
+        **_plan(numbers["plan"], numbers.get("scale")),
+        "runs": table(
+            ("command", "date", "torch"),
+            [(f"`{n['command']}`", n["date"], n["versions"]["torch"]) for n in numbers.values()],
+        ),
+    }
+    return Template(_WORDS.read_text(encoding="utf-8")).substitute(fields)
+
+
+def _by_kind(configuration: Numbers) -> Counter[str]:
+    return Counter(attack["kind"] for attack in configuration["succeeded"])
+
+
+def _listed(attacks: Iterable[Numbers]) -> str:
+    return "\n".join(f"- {attack['name']}: {attack['success']}" for attack in attacks)
+
+
+def _attacks(ours: Numbers, stock: Numbers) -> dict[str, object]:
+    mine, theirs = _by_kind(ours), _by_kind(stock)
+    tried, left_out = ours["tried"], stock["left_out"]
+    rows = []
+    for kind, wants in _KINDS.items():
+        there = "left out" if kind in left_out else f"{theirs[kind]} of {stock['tried'].get(kind, 0)}"
+        rows.append((wants, tried[kind], f"{mine[kind]} of {tried[kind]}", there))
+    rows.append(
+        (
+            "all",
+            sum(tried.values()),
+            f"{mine.total()} of {sum(tried.values())}",
+            f"{theirs.total()} of {sum(stock['tried'].values())}",
+        )
+    )
+    why = (f"{count} attacks of the last kind were left out there: {why}." for count, why in left_out.values())
+    return {
+        "attacks": sum(tried.values()),
+        "attacks_table": table(("they want", "attacks", "autograder grade", "nbgrader as it comes"), rows),
+        "stock_points": stock["gained_points"],
+        "point_attacks": sum(stock["tried"].get(kind, 0) for kind in _FOR_POINTS),
+        "left_out": " ".join(why),
+        "stock_list": _listed(stock["succeeded"]),
+    }
+
+
+def _layers(configurations: Mapping[str, Numbers]) -> dict[str, object]:
+    rows = []
+    for layer, what in _LAYERS.items():
+        found = configurations[f"full without {layer}"]["succeeded"]
+        names = "; ".join(attack["name"] for attack in found) or "no attack of the corpus: another layer holds it too"
+        rows.append((f"{layer}: {what}", names))
+    reduced = configurations["reduced"]
+    return {
+        "layers": len(rows),
+        "layers_table": table(("layer", "gets through without it"), rows, numbers=False),
+        "reduced_count": len(reduced["succeeded"]),
+        "reduced_tried": sum(reduced["tried"].values()),
+        "reduced_list": _listed(reduced["succeeded"]),
+    }
+
+
+def _kills(numbers: Numbers) -> dict[str, object]:
+    rows = numbers["kills"]
+    folders = len({name for row in rows for name in row["folders_left_after"]})
+    told = "Nor were temporary folders."
+    if folders:
+        told = (
+            f"{folders} temporary files and folders were, in the folder that the system keeps for such; "
+            "the next run removes those that it knows as its own."
+        )
+    return {
+        "kills": len(rows),
+        "kills_time": sum(row["moment"] == "time" for row in rows),
+        "kills_write": sum(row["moment"] == "write" for row in rows),
+        "kills_journal": sum(row["journal"] for row in rows),
+        "identical": sum(row["identical"] for row in rows),
+        "processes_left": _count(sum(len(row["processes_left"]) + len(row["processes_left_after"]) for row in rows)),
+        "mounts_left": _count(sum(len(row["mounts_left"]) for row in rows)).lower(),
+        "folders_left": told,
+    }
+
+
+def _count(number: int) -> str:
+    return str(number) if number else "No"
+
+
+def _same(numbers: Numbers) -> dict[str, object]:
+    rows = numbers["runs"]
+    jobs = sorted({row["jobs"] for row in rows})
+    return {
+        "same_submissions": numbers["submissions"],
+        "same_sets": len(numbers["problem_sets"]),
+        "same_runs": len(rows),
+        "same_jobs": ", ".join(map(str, jobs[:-1])) + f" and {jobs[-1]}" if len(jobs) > 1 else str(jobs[0]),
+        "same_cores": numbers["cores"],
+        "same_slowest": f"{max(row['seconds'] for row in rows):.0f}",
+        "same_fastest": f"{min(row['seconds'] for row in rows):.0f}",
+        "same_differing": _count(sum(bool(row["differing"]) for row in rows)).replace("No", "None"),
+    }
+
+
+# ---------------------------------------------------------------------- the plan
+
+
+def _plan(plan: Numbers, scale: Numbers | None) -> dict[str, object]:
+    sets = plan["problem_sets"]
+    seconds = {name: statistics.fmean(one["seconds"]) for name, one in sets.items()}
+    rows = [
+        (
+            f"`{name}`",
+            f"{seconds[name]:.2f}",
+            f"{1000 * one['writer_seconds']:.0f}",
+            f"{one['gradebook_bytes'] / 1000:.1f}",
+            f"{one['notebook_bytes'] / 1000:.0f}",
+        )
+        for name, one in sets.items()
+    ]
+    learner = sum(seconds.values())
+    writer = sum(one["writer_seconds"] for one in sets.values())
+    gradebook = sum(one["gradebook_bytes"] for one in sets.values())
+    notebooks = sum(one["notebook_bytes"] for one in sets.values())
+    sent = sum(one["result_bytes"] for one in sets.values())
+    rows.append(("all", f"{learner:.2f}", f"{1000 * writer:.0f}", f"{gradebook / 1000:.1f}", f"{notebooks / 1000:.0f}"))
+
+    # What a core spends on a notebook besides computing, seen in the largest run: waiting, above all.
+    alone = seconds["ps0-switches"]
+    waiting, told = 0.0, "A run's cores also wait. No large run has been recorded, so that is counted as nothing here."
+    if scale:
+        count, run = max(((int(n), run) for n, run in scale["sizes"].items()), key=lambda pair: pair[0])
+        whole = scale["workers"] * run["seconds"] / count
+        waiting = max(0.0, whole - alone)
+        told = (
+            f"A run's cores also wait: in a run of {count:,} submissions of problem set 0, {scale['workers']} workers "
+            f"took {whole:.2f} seconds of a core for each, which computes for {alone:.2f}. "
+            f"That leaves {waiting:.2f} seconds for each notebook. It took {run['peak_mib']:,} MiB of memory at most."
+        )
+    each = learner + waiting * len(sets)
+    hours, useful = LEARNERS * each / 3600, each / writer
+    columns = ("problem set", "seconds of a core", "ms of the writer", "kB in the gradebook", "kB of notebook")
+    return {
+        "plan_counted": (
+            "The seconds are those of computing by all processes, however busy the machine was."
+            if plan["counted"] == "computing"
+            else "The seconds are those on the clock, on a machine that may have been busy."
+        ),
+        "plan_table": table(columns, rows),
+        "arithmetic_computing": "\n".join(
+            [
+                f"- One learner, {len(sets)} notebooks: {learner:.2f} seconds of a core.",
+                f"- {told}",
+                f"- {LEARNERS:,} × ({learner:.2f} s + {len(sets)} × {waiting:.2f} s) ÷ 3,600 = "
+                f"{hours:,.0f} hours of a core.",
+            ]
+        ),
+        "cores_table": table(
+            ("cores", "hours for all problem sets", "hours for each, on average"),
+            [(n, f"{hours / min(n, useful):,.1f}", f"{hours / min(n, useful) / len(sets):,.1f}") for n in CORES],
+        ),
+        "arithmetic_writer": "\n".join(
+            [
+                f"It takes {1000 * writer / len(sets):.0f} ms for each notebook, so "
+                f"{LEARNERS * len(sets):,} × {1000 * writer / len(sets):.0f} ms ÷ 3,600 = "
+                f"{LEARNERS * writer / 3600:,.1f} hours in all.",
+                f"The writer keeps up with {each:.2f} ÷ {writer:.3f} = {useful:,.0f} cores; "
+                "more of them finish no earlier, and the table above counts no more.",
+            ]
+        ),
+        "arithmetic_bytes": "\n".join(
+            [
+                f"- Gradebook: {LEARNERS:,} × {gradebook / 1000:.1f} kB = {_bytes(LEARNERS * gradebook)}.",
+                f"- Autograded notebooks: {LEARNERS:,} × {notebooks / 1000:.0f} kB = {_bytes(LEARNERS * notebooks)}.",
+                f"- From the workers to the writer: {LEARNERS:,} × {sent / 1000:.0f} kB = {_bytes(LEARNERS * sent)}.",
+                "- In memory: the grading process holds at most two results for each worker at a time.",
+            ]
+        ),
+    }
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB"
