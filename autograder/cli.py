@@ -264,18 +264,29 @@ def grade(
         raise _Refusal("--unsafe is no sandbox at all: leave out --sandbox, or leave out --unsafe.")
     if scheduler and jobs:
         raise _Refusal("--jobs counts processes here, and --scheduler has workers of its own: leave one of them out.")
+    level = "none" if unsafe else sandbox
     try:
+        if not scheduler:
+            _warm_up(level)
         from autograder.grading import console
     except ImportError as error:
         raise _Refusal(f"grading needs {error.name}: pip install 'autograder[instructor]'.") from error
     try:
         status = console.grade(
             course, problem_set, students=students, jobs=jobs, scheduler=scheduler, force=force, database=db,
-            sandbox="none" if unsafe else sandbox,
+            sandbox=level,
         )  # fmt: skip
     except console.REFUSALS as error:
         raise _Refusal(str(error)) from error
     sys.exit(status)
+
+
+def _warm_up(level: str | None) -> None:
+    """What grading needs most time for begins while this process is still importing; a guess, which costs nothing."""
+    from autograder.kernel import SandboxUnavailable, provisioner
+
+    with contextlib.suppress(SandboxUnavailable, provisioner.NoSuchKernel):  # grading itself says what to do
+        provisioner.warm_up(level or "full")
 
 
 # ---------------------------------------------------------------------- progress

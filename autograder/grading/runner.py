@@ -20,8 +20,8 @@ from typing import Any
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from ..kernel import SandboxUnavailable
-from ..kernel.provisioner import Share, warm_up
+from ..kernel import KERNEL_NAME, SandboxUnavailable
+from ..kernel.provisioner import NoSuchKernel, Share, warm_up
 from .folder import CourseError, CourseFolder
 from .gradebook import Writer
 from .preprocessors import GradeCells
@@ -250,7 +250,13 @@ class LocalWorkers:
         ours = ["autograder.grading.submission", "autograder.specs._all", "matplotlib.pyplot"]
         self._context.set_forkserver_preload(ours)
         # what takes seconds begins now, side by side
-        warm_up(sandbox)
+        try:
+            warm_up(sandbox)
+        except NoSuchKernel:
+            raise BadRequest(
+                f"Jupyter does not know the kernel {KERNEL_NAME}. In the course's folder: make env, or "
+                "jupyter kernelspec install --sys-prefix --name two-switches autograder/kernel/kernelspec"
+            ) from None
         forkserver.ensure_running()
 
     def __call__(self) -> ProcessPoolExecutor:

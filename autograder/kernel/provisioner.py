@@ -12,7 +12,7 @@ from typing import Any
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import List, Unicode
 
@@ -22,13 +22,13 @@ from ._client import MeteredAsyncClient, MeteredBlockingClient
 from ._levels import PREFIX, Layer, Limits, SandboxLevel, read_level
 from ._parent import Seat, Share, Zygote, start_zygote, zygote
 
-__all__ = ["Share", "ZygoteProvisioner", "warm_up"]
+__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "warm_up"]
 
 
 def warm_up(level: SandboxLevel | str) -> Zygote:
     """Begin to start the process that this process's kernels of this level will be forked from; do not wait for it.
 
-    Raises SandboxUnavailable if this machine does not have the level.
+    Raises SandboxUnavailable if this machine does not have the level, NoSuchKernel if the kernelspec is not installed.
     """
     level = read_level(level)
     _sandbox.require(level)
@@ -183,7 +183,7 @@ class ZygoteProvisioner(KernelProvisionerBase):
 
     async def kill(self, restart: bool = False) -> None:
         """End the kernel and all it has started."""
-        self._tell(stop=None)
+        await self.shutdown_requested(restart)
 
     async def terminate(self, restart: bool = False) -> None:
         """The same: a notebook gets no last word."""

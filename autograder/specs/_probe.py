@@ -247,19 +247,19 @@ _WATCHED_PLACES: tuple[Any, ...] = (
 )
 
 
-def _library() -> list[dict[str, int]]:
-    return [{n: id(v) for n, v in vars(place).items() if callable(v)} for place in _WATCHED_PLACES]
+def _library() -> list[dict[str, Any]]:
+    return [dict(vars(place)) for place in _WATCHED_PLACES]
 
 
-def _replaced(before: list[dict[str, int]]) -> list[str]:
+def _replaced(before: list[dict[str, Any]]) -> list[str]:
     """Names of library functions that are not what they were; names that torch loads lazily are new, not replaced."""
     changed = []
     for place, names in zip(_WATCHED_PLACES, before, strict=True):
         now = vars(place)
         changed += [
             f"{getattr(place, '__name__', place)}.{n}"
-            for n, i in names.items()
-            if n not in now or (id(now[n]) != i and not _own_wrapping(n, now[n]))
+            for n, old in names.items()
+            if now.get(n, now) is not old and callable(old) and not (n in now and _own_wrapping(n, now[n]))
         ]
     return changed
 

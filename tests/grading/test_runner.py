@@ -262,29 +262,39 @@ ZYGOTES = (
 )
 
 
+@pytest.fixture
+def no_zygotes() -> Iterator[None]:
+    """Of other tests before, of this one after."""
+    _parent.close_zygotes()
+    yield
+    _parent.close_zygotes()
+
+
 @pytest.mark.slow
-def test_workers_fork_their_kernels_from_one_warm_process_and_do_without_it_when_it_dies() -> None:
+def test_workers_fork_their_kernels_from_one_warm_process_and_do_without_it_when_it_dies(no_zygotes: None) -> None:
     master, submission = RELEASE.read_bytes(), as_bytes(ps0(CLASS["all-right"]))
     workers = runner.LocalWorkers(2, LEVEL)
     with workers() as executor:
         one, two = (executor.submit(grade_submission, submission, master, 1, sandbox=LEVEL) for _ in range(2))
         assert one.result().points == two.result().points == 7
         assert executor.submit(eval, ZYGOTES).result() == [(True, True)]
-        (zygote,) = (z for z in _parent._zygotes.values() if z.alive())
+        (zygote,) = _parent._zygotes.values()
         os.kill(zygote.pid, signal.SIGKILL)
         zygote._process.wait()
         three = executor.submit(grade_submission, submission, master, 1, sandbox=LEVEL).result()
         assert (three.problem, three.points) == ("", 7)
-    _parent.close_zygotes()
 
 
-def test_a_level_that_cannot_be_had_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_level_that_cannot_be_had_is_refused_before_anything_starts(
+    no_zygotes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_sandbox, "find_bubblewrap", lambda: None)
     with pytest.raises(SandboxUnavailable, match="bubblewrap"):
         runner.LocalWorkers(2, "full")
+    assert not _parent._zygotes
 
 
-def test_a_warm_process_that_nobody_needs_any_more_is_not_waited_for() -> None:
+def test_a_warm_process_that_nobody_needs_any_more_is_not_waited_for(no_zygotes: None) -> None:
     zygote = warm_up(LEVEL)
     assert zygote.pid == 0, "it is up only once somebody has waited"
     _parent.close_zygotes()
