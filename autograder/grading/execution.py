@@ -90,7 +90,6 @@ async def run(
         KernelDidNotStart: if there is no kernel to run it in.
         SandboxUnavailable: if this machine does not have the level of isolation.
     """
-    started = time.monotonic()
     work = digest_of(notebook)
     referee = Referee(lambda exercise: case_seed(seed, work, exercise), name)
     graded = [cell for cell in notebook.cells if is_check(cell)]
@@ -127,7 +126,6 @@ async def run(
         cell.outputs = _outputs(cell, verdict, exercise_of(grade_id), sandbox)
     outcomes = {verdict.outcome for verdict in judged.values()}
     record = {"sandbox": sandbox, "complete": "could not be graded" not in outcomes}
-    record["seconds"] = round(time.monotonic() - started, 2)
     notebook.metadata[RECORD] = {**notebook.metadata.get(RECORD, {}), **record}
     return Run(_valid(notebook), judged, sandbox, tuple(referee.refused))
 

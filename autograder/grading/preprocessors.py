@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import nbformat
@@ -15,7 +16,7 @@ from traitlets import Enum, Integer, Unicode
 
 from .execution import Limits, run, run_to_end
 from .gradebook import save_messages
-from .restore import read_notebook, restore
+from .restore import RECORD, read_notebook, restore
 from .schemes import put_back
 from .seed import course_seed
 from .submission import GradedCell, files_beside
@@ -78,7 +79,9 @@ class GradeCells(NbGraderPreprocessor):
         seed = course_seed(Path(self.seed_file))
         files = files_beside(Path(resources["metadata"]["path"]))
         name = f"{resources['nbgrader']['student']}, {resources['nbgrader']['assignment']}"
+        started = time.monotonic()
         ran = run_to_end(run(nb, seed, sandbox=self.sandbox, limits=self.limits, files=files, name=name))
+        ran.notebook.metadata[RECORD]["seconds"] = round(time.monotonic() - started, 2)
         resources[_GRADED] = [GradedCell.of(grade_id, verdict) for grade_id, verdict in ran.verdicts.items()]
         return ran.notebook, resources
 

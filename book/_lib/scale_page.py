@@ -11,7 +11,7 @@ from string import Template
 from .grading_page import Numbers, read_results, table
 
 _WORDS = Path(__file__).with_name("scale.md")
-_SOURCES = ("layers", "stock_attacks", "kills", "same_verdicts", "plan")
+_SOURCES = ("layers", "stock_attacks", "kills", "same_verdicts", "plan", "grading", "scale")
 LEARNERS = 100_000
 CORES = (64, 256, 1024)
 #: What the attacks of a kind want, in the order of the table.
@@ -41,15 +41,14 @@ def page(results: Path) -> str:
         FileNotFoundError: numbers are missing; the message says which script writes them.
     """
     numbers = {name: read_results(results, name) for name in _SOURCES}
-    if (results / "scale.json").is_file():  # without it, the plan says that waiting is not counted
-        numbers["scale"] = read_results(results, "scale")
     configurations = numbers["layers"]["configurations"]
     fields = {
         **_attacks(configurations["full"], numbers["stock_attacks"]),
         **_layers(configurations),
         **_kills(numbers["kills"]),
         **_same(numbers["same_verdicts"]),
-        **_plan(numbers["plan"], numbers.get("scale")),
+        **_speed(numbers["grading"], numbers["scale"]),
+        **_plan(numbers["plan"], numbers["scale"]),
         "runs": table(
             ("command", "date", "torch"),
             [(f"`{n['command']}`", n["date"], n["versions"]["torch"]) for n in numbers.values()],
@@ -151,7 +150,51 @@ def _same(numbers: Numbers) -> dict[str, object]:
 # ---------------------------------------------------------------------- the plan
 
 
-def _plan(plan: Numbers, scale: Numbers | None) -> dict[str, object]:
+def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
+    count, each = grading["submissions"], grading["seconds_each"]
+    names = {"stock": "`nbgrader autograde`", "ours": f"`autograder grade --jobs {grading['jobs']}`"}
+    sizes = {int(n): run for n, run in scale["sizes"].items()}
+    alone = scale["one_worker_seconds"]
+    return {
+        "speed_count": count,
+        "speed_cores": grading["cores"],
+        "speed_table": table(
+            ("", "seconds", "seconds each", "times as fast"),
+            [(names[n], f"{count * each[n]:.1f}", f"{each[n]:.2f}", f"{each['stock'] / each[n]:.1f}") for n in names],
+        ),
+        "sizes_table": table(
+            ("submissions", "seconds", "seconds each", "of them the gradebook's", "MB of gradebook", "MiB at most"),
+            [
+                (
+                    f"{n:,}",
+                    f"{run['seconds']:.1f}",
+                    f"{run['seconds'] / n:.3f}",
+                    f"{run['gradebook_seconds'] / n:.3f}",
+                    f"{run['gradebook_bytes'] / 1e6:.1f}",
+                    f"{run['peak_mib']:,}",
+                )
+                for n, run in sizes.items()
+            ],
+        ),
+        "one_worker": f"With one worker instead of {scale['workers']}, the run of 100 took {alone:.1f} seconds, "
+        f"{alone / sizes[100]['seconds']:.2f} times as long.",
+        "per_set": scale["per_set"],
+        "floor_table": table(
+            ("problem set", "seconds", "floor", "ratio"),
+            [
+                (
+                    f"`{name}`",
+                    f"{one['seconds']:.1f}",
+                    f"{one['floor_seconds']:.1f}",
+                    f"{one['seconds'] / one['floor_seconds']:.2f}",
+                )
+                for name, one in scale["sets"].items()
+            ],
+        ),
+    }
+
+
+def _plan(plan: Numbers, scale: Numbers) -> dict[str, object]:
     sets = plan["problem_sets"]
     seconds = {name: statistics.fmean(one["seconds"]) for name, one in sets.items()}
     rows = [
@@ -173,16 +216,14 @@ def _plan(plan: Numbers, scale: Numbers | None) -> dict[str, object]:
 
     # What a core spends on a notebook besides computing, seen in the largest run: waiting, above all.
     alone = seconds["ps0-switches"]
-    waiting, told = 0.0, "A run's cores also wait. No large run has been recorded, so that is counted as nothing here."
-    if scale:
-        count, run = max(((int(n), run) for n, run in scale["sizes"].items()), key=lambda pair: pair[0])
-        whole = scale["workers"] * run["seconds"] / count
-        waiting = max(0.0, whole - alone)
-        told = (
-            f"A run's cores also wait: in a run of {count:,} submissions of problem set 0, {scale['workers']} workers "
-            f"took {whole:.2f} seconds of a core for each, which computes for {alone:.2f}. "
-            f"That leaves {waiting:.2f} seconds for each notebook. It took {run['peak_mib']:,} MiB of memory at most."
-        )
+    count, run = max(((int(n), run) for n, run in scale["sizes"].items()), key=lambda pair: pair[0])
+    whole = scale["workers"] * run["seconds"] / count
+    waiting = max(0.0, whole - alone)
+    told = (
+        f"A run's cores also wait: in a run of {count:,} submissions of problem set 0, {scale['workers']} workers "
+        f"took {whole:.2f} seconds of a core for each, which computes for {alone:.2f}. "
+        f"That leaves {waiting:.2f} seconds for each notebook. It took {run['peak_mib']:,} MiB of memory at most."
+    )
     each = learner + waiting * len(sets)
     hours, useful = LEARNERS * each / 3600, each / writer
     columns = ("problem set", "seconds of a core", "ms of the writer", "kB in the gradebook", "kB of notebook")

@@ -125,19 +125,25 @@ def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
     sets = {"ps0-switches": {**one, "gradebook_bytes": 4000}, "ps1-dropout": {**one, "gradebook_bytes": 6000}}
 
     shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "scale.json").unlink(missing_ok=True)
     plan = json.loads((tmp_path / "plan.json").read_text()) | {"problem_sets": sets}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
+    run = {"gradebook_seconds": 10.0, "gradebook_bytes": 3_000_000}
+    quick = {"100": {**run, "seconds": 20.0, "peak_mib": 1}, "1000": {**run, "seconds": 1000.0, "peak_mib": 1}}
+    one_set = {"ps0-switches": {"seconds": 3.0, "floor_seconds": 2.0}}
+    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 2, "per_set": 24, "sets": one_set}
+    runs |= {"one_worker_seconds": 30.0, "sizes": quick}
+    (tmp_path / "scale.json").write_text(json.dumps(runs))
     page = scale_page.page(tmp_path)
+    assert "the run of 100 took 30.0 seconds, 1.50 times as long" in page
+    assert "| `ps0-switches` | 3.0 | 2.0 | 1.50 |" in page
     assert "100,000 × (4.00 s + 2 × 0.00 s) ÷ 3,600 = 111 hours of a core" in page
     assert "4.00 ÷ 0.040 = 100 cores" in page
     assert "| 64 | 1.7 | 0.9 |" in page
     assert "| 256 | 1.1 | 0.6 |" in page  # the writer is the limit
     assert "100,000 × 10.0 kB = 1.0 GB" in page
 
-    sizes = {"10": {"seconds": 90.0, "peak_mib": 1}, "1000": {"seconds": 1250.0, "peak_mib": 1500}}
-    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 2, "sizes": sizes}
-    (tmp_path / "scale.json").write_text(json.dumps(runs))
+    slow = {"100": {**run, "seconds": 900.0, "peak_mib": 1}, "1000": {**run, "seconds": 1250.0, "peak_mib": 1500}}
+    (tmp_path / "scale.json").write_text(json.dumps(runs | {"sizes": slow}))
     page = scale_page.page(tmp_path)
     assert "in a run of 1,000 submissions of problem set 0, 2 workers took 2.50 seconds" in page
     assert "100,000 × (4.00 s + 2 × 0.50 s) ÷ 3,600 = 139 hours of a core" in page

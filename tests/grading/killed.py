@@ -106,5 +106,6 @@ def state(course: Path) -> dict[str, object]:
     for path in sorted((course / "autograded").rglob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         graded = [cell.outputs for cell in notebook.cells if is_check(cell)]
-        verdicts[str(path.relative_to(course))] = [notebook.metadata[RECORD], graded]
+        record = {key: value for key, value in notebook.metadata[RECORD].items() if key != "seconds"}
+        verdicts[str(path.relative_to(course))] = [record, graded]
     return {"gradebook": contents(course / "gradebook.db"), "files": files, "verdicts": verdicts}
