@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,7 @@ def bare(cells: list[str]) -> None:
 
 def main(largest: int = 1000, per_set: int = 24) -> None:
     """Measure, print and record."""
+    warnings.simplefilter("ignore")  # of nbgrader's dependencies
     sizes, sets = {}, {}
     with tempfile.TemporaryDirectory() as place:
         for count in [n for n in (10, 100, 1000) if n <= largest]:
