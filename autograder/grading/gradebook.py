@@ -122,7 +122,7 @@ class Writer:
         self._save(notebook, resources, graded)
         if late > 0:
             AssignLatePenalties(config=self._config).preprocess(notebook, resources)
-        notebook.metadata[RECORD]["seconds"] = round(graded.seconds, 2)
+        notebook.metadata.setdefault(RECORD, {})["seconds"] = round(graded.seconds, 2)
         put_back(self._gradebook, resources["nbgrader"], notebook)
         _replace(target, self._files(student, handed_in, to_bytes(notebook)))
 
