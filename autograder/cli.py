@@ -282,7 +282,7 @@ def grade(
 
 
 def _warm_up(level: str | None) -> None:
-    """What grading needs most time for begins while this process is still importing; a guess, which costs nothing."""
+    """Begin with what takes longest while this process still imports. A wrong guess costs time, and nothing else."""
     from autograder.kernel import SandboxUnavailable, provisioner
 
     with contextlib.suppress(SandboxUnavailable, provisioner.NoSuchKernel):  # grading itself says what to do

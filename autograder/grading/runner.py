@@ -239,7 +239,9 @@ def _missing(submission: Submission, error: OSError) -> str:
 
 
 class LocalWorkers:
-    """Processes on this machine that fork their kernels from one warm process. They end when this one does, however.
+    """Processes on this machine that fork their kernels from one warm process.
+
+    They end when this process does, however it ends.
 
     Raises SandboxUnavailable at once if this machine does not have the level of isolation.
     """

@@ -19,13 +19,13 @@ from _lib import grading_page, misconception_pages, scale_page
 RESULTS = ROOT / "bench" / "results"
 
 
-def _changed(tmp_path: Path, name: str, change) -> str:
-    """The page on grading, made from results one of which is another."""
+def _changed(tmp_path: Path, name: str, change, page=grading_page.page) -> str:
+    """A page, made from results one of which is another."""
     shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
     numbers = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
     change(numbers)
     (tmp_path / f"{name}.json").write_text(json.dumps(numbers), encoding="utf-8")
-    return grading_page.page(tmp_path)
+    return page(tmp_path)
 
 
 def test_every_misconception_has_a_page_and_the_list_links_to_it() -> None:
@@ -82,15 +82,6 @@ def test_a_percentage_is_100_only_where_all_are_meant() -> None:
     assert grading_page._share(0, 0) == "–"
 
 
-def _scale(tmp_path: Path, name: str, change) -> str:
-    """The page on grading at scale, made from results one of which is another."""
-    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
-    numbers = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
-    change(numbers)
-    (tmp_path / f"{name}.json").write_text(json.dumps(numbers), encoding="utf-8")
-    return scale_page.page(tmp_path)
-
-
 def test_every_layer_of_the_sandbox_has_a_row_that_says_which_attack_it_stops(tmp_path: Path) -> None:
     from autograder.kernel import Layer
 
@@ -102,7 +93,7 @@ def test_every_layer_of_the_sandbox_has_a_row_that_says_which_attack_it_stops(tm
         numbers["configurations"]["full without seccomp"]["succeeded"] = []
         numbers["configurations"]["full"]["succeeded"] = [attack]
 
-    page = _scale(tmp_path, "layers", get_through)
+    page = _changed(tmp_path, "layers", get_through, scale_page.page)
     rows = {line.split(":")[0].strip("| "): line for line in page.splitlines() if line.startswith("| ")}
     assert "an attack of this test" in rows["landlock"]
     assert "no attack of the corpus" in rows["seccomp"]
@@ -115,7 +106,7 @@ def test_a_gradebook_that_differs_after_a_kill_is_counted(tmp_path: Path) -> Non
         numbers["kills"][0]["identical"] = False
         numbers["kills"][1]["processes_left"] = ["python"]
 
-    page = _scale(tmp_path, "kills", differ)
+    page = _changed(tmp_path, "kills", differ, scale_page.page)
     assert "In 9 of 10 cases" in page
     assert "\n1 processes and no mounts were left behind." in page
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.grading.classes import PS0, contents, hand_in, ps0, right, wrong
+from tests.grading.classes import PS0, contents, release_to, right, wrong
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -25,12 +25,7 @@ CLASS = {"all-right": {LIVE: right(LIVE), TABLE: right(TABLE)}, "untouched": {},
 
 @pytest.fixture(scope="module")
 def released(course: Path, nbgrader: Callable) -> Path:
-    done = nbgrader(course, "generate_assignment", PS0)
-    assert done.returncode == 0, done.stdout
-    for student, sources in CLASS.items():
-        hand_in(course, student, ps0(sources), "2031-05-04 12:00:00")
-    (course / ".grading-seed").write_text("31415926\n")
-    return course
+    return release_to(course, nbgrader, CLASS)
 
 
 def grade(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,9 @@ from traitlets.config import Config, PyFileConfigLoader
 from autograder import grade
 from autograder.grading.feedback import FeedbackExporter
 from autograder.grading.verdict import exercise_of
-from tests.book.test_browser import CHROMIUM, QUIET
+from tests.book.test_browser import CHROMIUM
 from tests.corpora import load
+from tools.pdf import QUIET
 
 ROOT = Path(__file__).parents[2]
 ANSWER = {"grade_id": "demo-solution", "solution": True, "grade": False, "comment": "Read *this*."}

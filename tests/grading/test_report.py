@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, sync_playwright
 from autograder.grading import commands
 from autograder.grading.folder import CourseError, CourseFolder
 from autograder.grading.report import ClassReport, Work, class_report, drawing, read_work, render
-from tests.book.test_browser import CHROMIUM, QUIET
+from tests.book.test_browser import CHROMIUM
 from tests.grading.synthetic import Judged, judged, new_course, write_class
+from tools.pdf import QUIET
 
 # nbgrader runs in this process here, and what its dependencies deprecate is not ours to repair.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("report")]

@@ -31,7 +31,7 @@ from autograder.grading.submission import GradedSubmission, grade_submission
 from autograder.kernel import SandboxUnavailable, _parent, _sandbox
 from autograder.kernel.provisioner import warm_up
 from tests.conftest import LEVEL
-from tests.grading.classes import PS0, RELEASE, as_bytes, contents, hand_in, ps0, right, wrong
+from tests.grading.classes import PS0, RELEASE, as_bytes, contents, hand_in, ps0, release_to, right, wrong
 
 # nbgrader runs in this process here, and what its dependencies deprecate is not ours to repair.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -48,12 +48,7 @@ CLASS = {
 @pytest.fixture(scope="module")
 def released(course: Path, nbgrader: Callable) -> Path:
     """A course in which problem set 0 has been released and a class has handed in; nothing is graded."""
-    done = nbgrader(course, "generate_assignment", PS0)
-    assert done.returncode == 0, done.stdout
-    for student, sources in CLASS.items():
-        hand_in(course, student, ps0(sources), "2031-05-04 12:00:00")
-    (course / ".grading-seed").write_text("31415926\n")
-    return course
+    return release_to(course, nbgrader, CLASS)
 
 
 @pytest.fixture

@@ -25,26 +25,17 @@ from nbgrader.api import Gradebook
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
 from autograder.grading.restore import RECORD
+from tests.book.test_browser import CHROMIUM
 from tests.conftest import LEVEL, ROOT
 from tests.grading.classes import PS0, as_bytes, hand_in, ps0, right, wrong
+from tools.pdf import QUIET
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("interface"),
 ]
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it")
 
-#: Nothing of this may go out: the browser's own services are switched off.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 #: Milliseconds until something that does not come is a failure; machines that are busy are slow.
 PATIENCE = 120_000
 

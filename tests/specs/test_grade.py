@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -23,6 +25,15 @@ def test_the_public_names_are_these() -> None:
     assert sorted(autograder.__all__) == [
         "CheckFailed", "Finding", "ModeTrace", "Report", "check", "exercises", "grade", "progress", "set_seed",
     ]  # fmt: skip
+
+
+def test_the_package_is_light_until_a_name_is_used() -> None:
+    code = "import sys, autograder; print('torch' in sys.modules); autograder.check; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+    assert set(autograder.__all__) <= set(dir(autograder))
+    with pytest.raises(AttributeError, match="has no attribute 'chek'"):
+        autograder.chek  # noqa: B018
 
 
 @pytest.mark.parametrize("info", exercises(), ids=lambda e: e.id)
