@@ -162,8 +162,8 @@ def connect_site(app: Sphinx, config: Config) -> None:
         return
     if not re.fullmatch(r"https?://[\w.:-]+(/[\w.~-]+)*", address):
         raise ConfigError(
-            f"TWO_SWITCHES_SITE is {address!r}. It should be the address of the site's first page, such as "
-            "https://OWNER.github.io/NAME, or not be set: then pages name no address of their own."
+            f"TWO_SWITCHES_SITE is {address!r}. It should be the address of the site's first page, "
+            "beginning with https:// and without a file's name, or not be set: then pages name no address of their own."
         )
     config.html_baseurl = config.ogp_site_url = f"{address}/"
 
