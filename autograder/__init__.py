@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._lazy import on_first_use
 
 if TYPE_CHECKING:
     from ._seed import set_seed
@@ -17,16 +18,4 @@ if TYPE_CHECKING:
 __all__ = ["CheckFailed", "Finding", "ModeTrace", "Report", "check", "exercises", "grade", "progress", "set_seed"]
 
 _ELSEWHERE = {"set_seed": "_seed", "ModeTrace": "observe"}
-
-
-def __getattr__(name: str) -> Any:
-    # On first use: torch takes most of a second to import, and a command can do other things meanwhile.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_ELSEWHERE.get(name, 'specs')}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__ = on_first_use(__name__, {name: _ELSEWHERE.get(name, "specs") for name in __all__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import importlib.util
 import io
 import os
 import sys
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _PICTURES = (".svg", ".png", ".pdf")
 #: True of a block of code, but no fault in a script: it may end with its switches as it likes.
 _BLOCK_RULES = frozenset({"grad-mode-leaked", "mode-not-restored"})
+#: The commands that need more than learners have.
+_INSTRUCTORS = frozenset({"collect", "export", "feedback", "grade", "release", "report"})
 _INTERRUPTED = 128 + 2  # what a shell reports for Ctrl-C
 
 
@@ -32,11 +35,17 @@ class _Refusal(click.ClickException):
 
 
 class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        found = super().list_commands(ctx)
+        if importlib.util.find_spec("autograder.grading") is None:  # the learners' package
+            found = [name for name in found if name not in _INSTRUCTORS]
+        return found
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith(("autograder.grading", "autograder.kernel", "nbgrader")):
+            if ctx.invoked_subcommand in _INSTRUCTORS:
                 raise _Refusal(
                     f"`{ctx.invoked_subcommand}` is for instructors and needs {error.name}, which the learners' "
                     "package leaves out. Run it in the course's own environment (make env)."
@@ -232,7 +241,7 @@ _db = click.option("--db", metavar="URL", help="The gradebook, as sqlite:///PATH
 @click.argument("problem_set")
 @click.option("--student", "students", multiple=True, metavar="NAME", help="Grade this learner only; may be repeated.")
 @click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: as many as there are processors."
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: one more than there are processors."
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of this Dask scheduler, as tcp://HOST:8786.")
 @click.option("--force", is_flag=True, help="Grade again what has been graded.")
@@ -265,12 +274,10 @@ def grade(
     if scheduler and jobs:
         raise _Refusal("--jobs counts processes here, and --scheduler has workers of its own: leave one of them out.")
     level = "none" if unsafe else sandbox
-    try:
-        if not scheduler:
-            _warm_up(level)
-        from autograder.grading import console
-    except ImportError as error:
-        raise _Refusal(f"grading needs {error.name}: pip install 'autograder[instructor]'.") from error
+    if not scheduler:
+        _warm_up(level)
+    from autograder.grading import console
+
     try:
         status = console.grade(
             course, problem_set, students=students, jobs=jobs, scheduler=scheduler, force=force, database=db,
@@ -283,10 +290,11 @@ def grade(
 
 def _warm_up(level: str | None) -> None:
     """Begin with what takes longest while this process still imports. A wrong guess costs time, and nothing else."""
+    from autograder.grading import warm
     from autograder.kernel import SandboxUnavailable, provisioner
 
     with contextlib.suppress(SandboxUnavailable, provisioner.NoSuchKernel):  # grading itself says what to do
-        provisioner.warm_up(level or "full")
+        warm.begin(level or "full")
 
 
 # ---------------------------------------------------------------------- progress
@@ -312,10 +320,8 @@ def progress() -> None:
 @contextlib.contextmanager
 def _instructor() -> Iterator[ModuleType]:
     """The module of the instructor's commands; what it refuses becomes one line."""
-    try:
-        from autograder.grading import commands
-    except ImportError as error:
-        raise _Refusal(f"this needs {error.name}: pip install 'autograder[instructor]'.") from error
+    from autograder.grading import commands
+
     try:
         yield commands
     except commands.REFUSALS as error:
@@ -338,8 +344,8 @@ def release(problem_sets: tuple[str, ...], course: Path, db: str | None) -> None
     "--roster",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="CSV",
-    help="The class: columns id, name, email, lms_id; or Canvas's or Moodle's own table of it. "
-    "Default: the students whom the gradebook knows by name.",
+    help="The class: columns id, name, email, lms_id; or Canvas's or Moodle's own table of it. It is entered into the "
+    "gradebook. Default: the students whom the gradebook knows by name.",
 )
 @click.option("--set", "problem_set", metavar="PROBLEM_SET", help="Take the notebooks of this problem set only.")
 @click.option("--update", is_flag=True, help="Replace what was collected before; it is kept in .replaced/.")

@@ -20,8 +20,8 @@ from . import collect as downloads
 from . import lms
 from .folder import CourseError, CourseFolder, graded_cells, write_whole
 from .report import class_report, render
-from .roster import Roster, read_roster, roster_of
-from .scores import Score, read_scores
+from .roster import Roster, enter, read_roster, roster_of
+from .scores import Score, read_scores, waiting
 
 #: What is wrong with a request, or with the disk, in one line.
 REFUSALS = (CourseError, OSError)
@@ -62,7 +62,7 @@ def feedback(folder: Path, problem_set: str, students: Sequence[str] = (), *, da
     course = CourseFolder.find(folder, database)
     assignment = course.problem_set(problem_set)
     with course.gradebook() as gradebook:
-        course.assignment(gradebook, assignment)
+        answers, _ = waiting(gradebook, course.assignment(gradebook, assignment))
     graded = course.path(course.courses.autograded_directory, "*", assignment)
     found = sorted(path.parent.name for path in graded.parent.parent.glob(f"*/{assignment}"))
     if missing := sorted(set(students) - set(found)):
@@ -73,6 +73,12 @@ def feedback(folder: Path, problem_set: str, students: Sequence[str] = (), *, da
         _nbgrader(_api(course).generate_feedback(assignment, student, force=True), f"feedback for {student}")
     pages = course.path(course.courses.feedback_directory, "*", assignment)
     click.echo(f"{_shown(pages)}: {len(students or found)} pages.")
+    if answers:
+        click.echo(
+            f"{answers} answer{'s' * (answers > 1)} of this problem set wait{'s' * (answers == 1)} for a person, and "
+            "the pages say 0 there. Give feedback again when they are marked.",
+            err=True,
+        )
 
 
 def collect(
@@ -87,7 +93,7 @@ def collect(
 ) -> int:
     """Put a download where nbgrader looks for it, and tell; the exit status is 1 if something found no place.
 
-    Raises one of REFUSALS.
+    What `roster` says about the students is entered into the gradebook. Raises one of REFUSALS.
     """
     course = CourseFolder.find(folder, database)
     only = course.problem_set(problem_set) if problem_set else None
@@ -95,6 +101,12 @@ def collect(
     _writable(course.path(course.courses.submitted_directory).parent)
     done = downloads.collect(course, source, known, only=only, update=update, timestamps=timestamps)
     _tell(course, done, known)
+    if roster and known:
+        with course.gradebook(new=True) as gradebook:
+            new, changed = enter(gradebook, known)
+        if new or changed:
+            told = [f"{count} {word}" for count, word in ((new, "new"), (changed, "changed")) if count]
+            click.echo(f"Students in the gradebook, from {roster.name}: {', '.join(told)}.")
     return 0 if done.complete else 1
 
 
@@ -129,6 +141,8 @@ def _tell(course: CourseFolder, done: downloads.Collected, known: Roster | None)
             )
     if not known:
         click.echo("There is no roster: students are called what the download calls them.")
+    if done.ignored:
+        click.echo(f"Left aside: {done.ignored} file{'s' * (done.ignored > 1)} besides the notebooks.")
     if done.left:
         click.echo(f"Not placed: {len(done.left)}", err=True)
         for where, why in done.left.items():
@@ -165,30 +179,45 @@ def export(
         for name in names:
             if name in known or problem_sets:
                 order = graded_cells(course.released()[name])
-                scores += read_scores(gradebook, course.assignment(gradebook, name), order)
+                scores += read_scores(gradebook, course.assignment(gradebook, name), order, course.handed_in(name))
     if not scores:
         raise CourseError("The gradebook knows no student, so there is nothing to export.")
     how = {"partial": partial, "missing_as_zero": missing_as_zero}
-    text, strangers = {
-        "canvas": lambda: (lms.as_canvas(scores, roster, titles, **how), []),
-        "moodle": lambda: lms.as_moodle(scores, roster, **how),
-        "csv": lambda: (lms.as_csv(scores, **how), []),
-        "json": lambda: (lms.as_json(scores, **how), []),
-    }[form]()
+    notes: list[str] = []
+    strangers: list[str] = []
+    if form == "canvas":
+        text, notes = lms.as_canvas(scores, roster, titles, **how)
+    elif form == "moodle":
+        text, strangers = lms.as_moodle(scores, roster, **how)
+    else:
+        text = {"csv": lms.as_csv, "json": lms.as_json}[form](scores, **how)
     path = output or Path(f"scores-{form}.{'json' if form == 'json' else 'csv'}")
     write_whole(path, text)
     counts = Counter(score.status for score in scores)
     click.echo(f"{path}: {counts['final']} final scores.")
     if counts["not handed in"]:
         click.echo(f"{counts['not handed in']} not handed in: {'0 points' if missing_as_zero else 'left empty'}.")
-    left = "exported as far as they are" if partial else "left empty; --partial exports what there is so far"
-    for status in ("could not be graded", "needs manual grading"):
+    for note in notes:
+        click.echo(note, err=True)
+    for status, what_to_do in _NOT_FINAL.items():
+        left = "left empty; --partial exports what there is so far"
+        if status == "not graded yet":
+            left = "left empty"
+        elif partial:
+            left = "exported as far as they are"
         if waiting := [f"{score.student} ({score.assignment})" for score in scores if score.status == status]:
             more = f" and {len(waiting) - FEW} more" if len(waiting) > FEW else ""
-            click.echo(f"NOT FINAL, {status}: {', '.join(waiting[:FEW])}{more}; {left}.", err=True)
+            click.echo(f"NOT FINAL, {status}: {', '.join(waiting[:FEW])}{more}; {left}. {what_to_do}", err=True)
     if strangers:
         click.echo(f"NOT EXPORTED, in no row of {roster}: {', '.join(strangers)}.", err=True)
-    return 1 if strangers or counts["could not be graded"] + counts["needs manual grading"] else 0
+    return 1 if strangers or any(counts[status] for status in _NOT_FINAL) else 0
+
+
+_NOT_FINAL = {
+    "not graded yet": "autograder grade grades them.",
+    "could not be graded": "Grade again, or give the score in Formgrader.",
+    "needs manual grading": "Formgrader's Manual Grading has them.",
+}
 
 
 def _api(course: CourseFolder) -> NbGraderAPI:
@@ -241,5 +270,6 @@ def report(
     found = class_report(course, assignment)
     write_whole(path, render(found, names=names))
     click.echo(f"{path}: {len(found.graded)} graded submissions.")
-    if failed := found.students("could not be graded"):
-        click.echo(f"{len(failed)} could not be graded; the page lists them.", err=True)
+    for status in ("not graded yet", "could not be graded"):
+        if some := found.students(status):
+            click.echo(f"{len(some)} {status}; the page lists them.", err=True)

@@ -21,10 +21,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
 from ..kernel import SandboxUnavailable
-from .folder import CourseError
+from .folder import CourseError, CourseFolder
 from .gradebook import UnknownAssignment
 from .preprocessors import GradeCells
 from .runner import Course, LocalWorkers, Submission, Summary, dask_workers, grade_class
+from .scores import waiting
 from .submission import GradedSubmission
 
 #: What is wrong with a request, in one line.
@@ -60,7 +61,7 @@ def grade(
         if scheduler:
             workers, count = stack.enter_context(dask_workers(scheduler))
         else:
-            count = jobs or os.cpu_count() or 1
+            count = jobs or (os.cpu_count() or 1) + 1  # each waits for its kernel now and then
             workers = LocalWorkers(count, sandbox or GradeCells(config=course.config).sandbox)
         progress = stack.enter_context(_progress(console))
         task = progress.add_task(course.assignment, total=len(submissions))
@@ -81,6 +82,7 @@ def grade(
         except (OSError, DatabaseError, InvalidEntry) as error:
             raise CourseError(_not_written(course, error)) from error
     show(console, course, summary)
+    _tell_waiting(console, course)
     return 1 if summary.not_graded else 0
 
 
@@ -134,6 +136,16 @@ def show(console: Console, course: Course, summary: Summary) -> None:
                 f"  {escape(student)}: {escape(reasons[0])}" + f" (and {len(reasons) - 1} more)" * (len(reasons) > 1),
                 soft_wrap=True,
             )
+
+
+def _tell_waiting(console: Console, course: Course) -> None:
+    """What is left for a person, in the whole class."""
+    with CourseFolder(course.config, course.courses).gradebook() as gradebook:
+        answers, submissions = waiting(gradebook, gradebook.find_assignment(course.assignment))
+    if answers:
+        what = f"{answers} answer{'s' * (answers > 1)} in {submissions} submission{'s' * (submissions > 1)}"
+        where = "make lab, then Nbgrader, Formgrader, Manual Grading"
+        console.print(f"For a person to mark: {what}. {where}.", soft_wrap=True)
 
 
 def _exercises(graded: dict[str, GradedSubmission]) -> Table:

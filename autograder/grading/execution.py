@@ -14,7 +14,7 @@ from collections.abc import Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import zmq
@@ -26,10 +26,12 @@ from nbformat.v4 import new_output
 from ..kernel import KERNEL_NAME, SandboxUnavailable
 from ..kernel import Limits as KernelLimits
 from ..specs import MIME, wire
-from .referee import Referee
 from .restore import RECORD, digest_of
 from .seed import case_seed
 from .verdict import TIMEOUT, Verdict, exercise_of, is_check, read_error, solution_cell_of
+
+if TYPE_CHECKING:
+    from .referee import Referee
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ async def run(
         KernelDidNotStart: if there is no kernel to run it in.
         SandboxUnavailable: if this machine does not have the level of isolation.
     """
+    from .referee import Referee  # here, because judging imports torch, and who only hands out the work needs none
+
     work = digest_of(notebook)
     referee = Referee(lambda exercise: case_seed(seed, work, exercise), name)
     graded = [cell for cell in notebook.cells if is_check(cell)]
@@ -335,12 +339,23 @@ def _on_stdout(output: NotebookNode) -> NotebookNode:
 
 def _valid(notebook: NotebookNode) -> NotebookNode:
     """Without the outputs that no notebook may hold; a kernel can send anything."""
+    if _may_be_written(notebook):
+        return notebook
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _may_be_kept(output)]
             if not isinstance(cell.execution_count, int):
                 cell.execution_count = None
     return notebook
+
+
+def _may_be_written(notebook: NotebookNode) -> bool:
+    try:
+        nbformat.validate(notebook)
+        json.dumps(notebook, ensure_ascii=False).encode()
+    except Exception:
+        return False
+    return True
 
 
 def _may_be_kept(output: NotebookNode) -> bool:

@@ -65,18 +65,23 @@ class CourseFolder:
         notebooks = {path.name: sorted(path.glob("*.ipynb")) for path in sorted(folder.glob("*"))}
         return {name: found[0] for name, found in notebooks.items() if len(found) == 1}
 
+    def handed_in(self, name: str) -> set[str]:
+        """Whose submission of the problem set `name` has been collected, graded or not."""
+        folders = self.path(self.courses.submitted_directory, "*", name).parent.parent.glob(f"*/{name}")
+        return {folder.parent.name for folder in folders if folder.is_dir()}
+
     def path(self, step: str, student: str = ".", assignment: str = ".") -> Path:
         """Where a step of nbgrader keeps a student's assignment; `step` is one of the directories of `courses`."""
         return Path(self.courses.format_path(step, student, assignment))
 
     @contextlib.contextmanager
-    def gradebook(self) -> Iterator[Gradebook]:
-        """The gradebook, which must exist already: reading makes none.
+    def gradebook(self, *, new: bool = False) -> Iterator[Gradebook]:
+        """The gradebook, which must exist already unless a `new` one may be made: reading makes none.
 
         Raises CourseError if it does not, or is no gradebook of nbgrader, or cannot be opened.
         """
         url = make_url(self.courses.db_url)
-        if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        if not new and url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
             raise CourseError(f"There is no gradebook {url.database}. Releasing a problem set makes it.")
         shown = url.render_as_string(hide_password=True)
         try:

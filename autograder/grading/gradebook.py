@@ -6,14 +6,24 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import nbformat
-from nbgrader.api import Assignment, Gradebook, MissingEntry, SubmittedAssignment
+from nbformat import NotebookNode
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput, SaveAutoGrades
 from nbgrader.utils import find_all_files
@@ -72,7 +82,7 @@ class Writer:
             self._open.close()
             raise UnknownAssignment(
                 f"The gradebook {courses.db_url} does not know {assignment}/{notebook}.ipynb. Release it into that "
-                f"gradebook first: nbgrader generate_assignment {assignment} --db='{courses.db_url}'"
+                f"gradebook first: autograder release {assignment} --db='{courses.db_url}'"
             ) from None
         names = (
             self._gradebook.db.query(SubmittedAssignment.student_id)
@@ -80,7 +90,7 @@ class Writer:
             .filter(Assignment.name == assignment)
         )
         self._known = {name for (name,) in names}
-        self._limit_output = LimitOutput(config=config)
+        self._limit_output, self._saver = LimitOutput(config=config), SaveAutoGrades(config=config)
 
     def __enter__(self) -> Self:
         return self
@@ -109,49 +119,67 @@ class Writer:
         What could not be graded at all is entered without grades and has no folder in `autograded/`.
         """
         timestamp = self._courses.get_existing_timestamp(str(handed_in))
-        more = {"timestamp": timestamp} if timestamp else {}
-        self._gradebook.update_or_create_student(student)
-        late = self._gradebook.update_or_create_submission(self._assignment, student, **more).total_seconds_late
         target = self._folder(student)
         if graded.problem:
+            with self._one_transaction():
+                self._enter(student, timestamp)
             shutil.rmtree(target, ignore_errors=True)
             return
         resources = {"nbgrader": {"student": student, "assignment": self._assignment, "notebook": self._notebook}}
         resources["nbgrader"]["db_url"] = self._courses.db_url
-        notebook, _ = self._limit_output.preprocess(nbformat.reads(graded.notebook.decode(), as_version=4), resources)
-        self._save(notebook, resources, graded)
+        # not `nbformat.reads`: `grade_submission` has made it, and to validate it again takes as long as to store it
+        notebook = nbformat.v4.reads(graded.notebook.decode())
+        notebook, _ = self._limit_output.preprocess(notebook, resources)
+        with self._one_transaction():
+            submission = self._enter(student, timestamp)
+            late = submission.total_seconds_late
+            self._save(notebook, resources, graded, submission)
+            put_back(self._gradebook, resources["nbgrader"], notebook)
         if late > 0:
             AssignLatePenalties(config=self._config).preprocess(notebook, resources)
         notebook.metadata.setdefault(RECORD, {})["seconds"] = round(graded.seconds, 2)
-        put_back(self._gradebook, resources["nbgrader"], notebook)
         _replace(target, self._files(student, handed_in, to_bytes(notebook)))
 
-    def _save(self, notebook: Any, resources: dict[str, Any], graded: GradedSubmission) -> None:
-        """Grades and comments in one transaction, by nbgrader's own rules."""
+    @contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        """All that is written inside stands in the database at the end, or nothing of it.
+
+        nbgrader commits after each step: inside, that ends nothing.
+        """
         session = self._gradebook.db
-        saver = SaveAutoGrades(config=self._config)
-        saver.gradebook = SimpleNamespace(
-            find_grade=self._gradebook.find_grade,
-            find_comment=self._gradebook.find_comment,
-            db=SimpleNamespace(commit=session.flush),
-        )
+        with self._gradebook.engine.begin() as connection:
+            session.remove()  # and with it what was loaded for the submission before: memory stays flat
+            session.configure(bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False)
+            try:
+                yield
+                session.flush()
+            finally:
+                session.remove()
+
+    def _enter(self, student: str, timestamp: str | None) -> SubmittedAssignment:
+        """The gradebook's entry of this submission, made if there is none."""
+        more = {"timestamp": timestamp} if timestamp else {}
+        self._gradebook.update_or_create_student(student)
+        return self._gradebook.update_or_create_submission(self._assignment, student, **more)
+
+    def _save(
+        self, notebook: NotebookNode, resources: dict[str, Any], graded: GradedSubmission, entry: SubmittedAssignment
+    ) -> None:
+        """Grades and comments, by nbgrader's own rules."""
+        (entered,) = (each for each in entry.notebooks if each.name == self._notebook)
+        found = _Entered(self._gradebook, entered)
         where = resources["nbgrader"]
+        saver = self._saver
+        saver.gradebook = found
         saver.notebook_id, saver.assignment_id, saver.student_id = (
             where["notebook"],
             where["assignment"],
             where["student"],
         )
-        try:
-            for index, cell in enumerate(notebook.cells):
-                saver.preprocess_cell(cell, resources, index)
-            save_messages(self._gradebook, where, graded.cells)
-            submitted = self._gradebook.find_submission_notebook(*map(where.get, ("notebook", "assignment", "student")))
-            submitted.late_submission_penalty = None
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
-        session.expunge_all()  # what is written is not needed any more, and memory stays flat
+        for index, cell in enumerate(notebook.cells):
+            saver.preprocess_cell(cell, resources, index)
+        save_messages(found, where, graded.cells)
+        entered.late_submission_penalty = None
 
     def _files(self, student: str, handed_in: Path, notebook: bytes) -> dict[Path, bytes | Path]:
         """What `autograded/` holds of a submission: its files, the instructor's over them, the graded notebook."""
@@ -166,6 +194,35 @@ class Writer:
 
     def _folder(self, student: str) -> Path:
         return Path(self._courses.format_path(self._courses.autograded_directory, student, self._assignment))
+
+
+class _Entered:
+    """Finds the grades and comments of one notebook among what is loaded at once, as `Gradebook` finds each by a query.
+
+    It takes the gradebook's place for nbgrader's `SaveAutoGrades` and for `save_messages`.
+    """
+
+    def __init__(self, gradebook: Gradebook, notebook: SubmittedNotebook) -> None:
+        self.db = gradebook.db
+        cells = self.db.query(BaseCell.id, BaseCell.name).filter(BaseCell.notebook_id == notebook.notebook_id)
+        names = dict(cells.tuples())
+        self._grades = {names[grade.cell_id]: grade for grade in notebook.grades}
+        self._comments = {names[comment.cell_id]: comment for comment in notebook.comments}
+
+    def find_grade(self, cell: str, *_place: str) -> Grade:
+        """Raises MissingEntry if there is none of this name."""
+        return self._found(self._grades, cell)
+
+    def find_comment(self, cell: str, *_place: str) -> Comment:
+        """Raises MissingEntry if there is none of this name."""
+        return self._found(self._comments, cell)
+
+    @staticmethod
+    def _found(among: Mapping[str, Any], cell: str) -> Any:
+        try:
+            return among[cell]
+        except KeyError:
+            raise MissingEntry(f"The gradebook has no cell {cell} in this submission: release again") from None
 
 
 def _replace(target: Path, files: Mapping[Path, bytes | Path]) -> None:

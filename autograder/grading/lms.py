@@ -15,6 +15,7 @@ An empty score means: none that counts yet.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -24,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from .folder import CourseError
-from .roster import Person, Roster, read_table
+from .roster import Person, Roster, parts, read_table
 from .scores import Graded, Score
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+#: Canvas's number of an assignment, at the end of its column's name.
+_NUMBER = re.compile(r" *\(\d+\) *$")
 _WORKSHEET = ("identifier", "full name", "email address", "grade", "maximum grade")
 
 
@@ -35,25 +38,45 @@ def score_of(score: Score, *, partial: bool, missing_as_zero: bool) -> str:
     """What leaves the gradebook: empty for a score that is not final, or that nobody has."""
     if score.status == "not handed in":
         return "0" if missing_as_zero else ""
-    if score.status == "final" or partial:
+    if score.status == "final" or (partial and score.entered):
         return f"{round(score.score, 2):g}"
     return ""
 
 
 def as_canvas(
     scores: Sequence[Score], roster: Path | None, titles: Mapping[str, str], *, partial: bool, missing_as_zero: bool
-) -> str:
-    """A table for Canvas's *Grades, Import*.
+) -> tuple[str, list[str]]:
+    """A table for Canvas's *Grades, Import*, and what to know before it is imported.
 
     Args:
         scores: of one problem set or several.
-        roster: Canvas's export of the gradebook; its names, ids and sections are taken over.
-        titles: what Canvas calls a problem set, by our name.
+        roster: Canvas's export of the gradebook; its names, ids, sections and assignments are taken over.
+        titles: what Canvas calls a problem set, by our name; the number in brackets may be missing.
+
+    Raises CourseError if `roster` is no such export, or Canvas counts other points.
     """
     sets = list(dict.fromkeys(score.assignment for score in scores))
-    identities = _canvas_rows(roster) if roster else {}
     most = {score.assignment: score.max_score for score in scores}
-    rows: list[Sequence[str]] = [[*CANVAS, *(titles.get(name, name) for name in sets)]]
+    called = {name: titles.get(name, name) for name in sets}
+    identities: Mapping[str, list[str]] = {}
+    notes: list[str] = []
+    if roster:
+        identities, assignments = _canvas_export(roster)
+        for name, title in called.items():
+            theirs = next((one for one in assignments if title in (one, _NUMBER.sub("", one))), None)
+            if theirs is None:
+                known = f"It has {', '.join(assignments)}." if assignments else "It has none."
+                notes.append(
+                    f"Canvas has no assignment {title!r}: importing makes a new one. {known} Name it: --title."
+                )
+                continue
+            called[name], limit = theirs, assignments[theirs]
+            if limit is not None and limit != most[name]:
+                raise CourseError(
+                    f"{roster}: Canvas counts {limit:g} points for {theirs!r}, {name} has {most[name]:g}. "
+                    "Set the assignment's points in Canvas first."
+                )
+    rows: list[Sequence[str]] = [[*CANVAS, *called.values()]]
     rows.append(["    Points Possible", "", "", "", "", *(f"{most[name]:g}" for name in sets)])
     by_student: dict[str, dict[str, Score]] = {}
     for score in scores:
@@ -64,21 +87,27 @@ def as_canvas(
         who = identities.get(student.casefold(), [name, one.lms_id, "", student, ""])
         given = [score_of(own[s], partial=partial, missing_as_zero=missing_as_zero) if s in own else "" for s in sets]
         rows.append([*who, *given])
-    return _csv(rows)
+    return _csv(rows), notes
 
 
-def _canvas_rows(path: Path) -> dict[str, list[str]]:
-    """Canvas's own columns by each id that may be ours."""
+def _canvas_export(path: Path) -> tuple[dict[str, list[str]], dict[str, float | None]]:
+    """Canvas's own columns by each id that may be ours; and its assignments, each with the points that it counts."""
     rows, columns = read_table(path)
     if not {"Student", "ID", "Section"} <= set(columns):
         raise CourseError(f"{path} is no export of Canvas's gradebook: it has no columns Student, ID and Section.")
-    found = {}
+    found: dict[str, list[str]] = {}
+    assignments: dict[str, float | None] = {column: None for column in columns if _NUMBER.search(column)}
     for _, row in rows:
+        if "points possible" in row["Student"].casefold():
+            for column in assignments:
+                with contextlib.suppress(ValueError):
+                    assignments[column] = float(row[column].replace(",", "."))
+            continue
         own = [row.get(column, "") for column in CANVAS]
         for key in (row.get("SIS Login ID", ""), row.get("SIS User ID", ""), row["ID"]):
             if key.strip():
                 found.setdefault(key.strip().casefold(), own)
-    return found
+    return found, assignments
 
 
 def as_moodle(
@@ -101,7 +130,7 @@ def as_moodle(
             f"{roster} is no grading worksheet of Moodle: it needs the columns Identifier and Grade. "
             "Download it in the assignment, Grading action, “Download grading worksheet”."
         )
-    known = Roster([Person(s.student, f"{s.first_name} {s.last_name}".strip(), s.email, s.lms_id) for s in scores])
+    known = Roster([Person(s.student, s.first_name, s.last_name, s.email, s.lms_id) for s in scores])
     filled, found = [], set()
     for line, row in lines:
         limit = row.get(called["maximum grade"], "").strip().replace(",", ".")
@@ -113,7 +142,8 @@ def as_moodle(
         number = "".join(re.findall(r"\d+$", row[called["identifier"]].strip()))
         email = row.get(called["email address"], "").strip()
         # a name or an address decides: Moodle numbers participants anew in every assignment
-        student = known.find(*Person("", row.get(called["full name"], ""), email).keys) or known.find(f"lms:{number}")
+        named = Person("", *parts(row.get(called["full name"], "")), email)
+        student = known.find(*named.keys, f"lms:{number}")
         found.add(student)
         score = given.get(student or "", "")
         filled.append([score or row[column] if column == called["grade"] else row[column] for column in columns])
@@ -126,8 +156,8 @@ def as_csv(scores: Sequence[Score], *, partial: bool, missing_as_zero: bool) -> 
                "score", "max_score", "timestamp")  # fmt: skip
     rows: list[Sequence[str]] = [columns]
     for s in scores:
-        told = f"{s.raw:g}" if s.handed_in else ""
-        late = f"{s.penalty:g}" if s.handed_in else ""
+        told = f"{s.raw:g}" if s.entered else ""
+        late = f"{s.penalty:g}" if s.entered else ""
         score = score_of(s, partial=partial, missing_as_zero=missing_as_zero)
         time = s.timestamp.isoformat() if s.timestamp else ""
         rows.append([s.assignment, s.student, s.last_name, s.first_name, s.email, s.status, told, late, score,
@@ -149,8 +179,8 @@ def as_json(scores: Sequence[Score], *, partial: bool, missing_as_zero: bool) ->
                 "email": s.email,
                 "lms_id": s.lms_id,
                 "status": s.status,
-                "raw_score": s.raw if s.handed_in else None,
-                "late_penalty": s.penalty if s.handed_in else None,
+                "raw_score": s.raw if s.entered else None,
+                "late_penalty": s.penalty if s.entered else None,
                 "score": float(score) if score else None,
                 "max_score": s.max_score,
                 "timestamp": s.timestamp.isoformat() if s.timestamp else None,

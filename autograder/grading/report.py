@@ -127,7 +127,7 @@ def class_report(course: CourseFolder, assignment: str) -> ClassReport:
     notebook = course.released()[assignment]
     order = graded_cells(notebook)
     with course.gradebook() as gradebook:
-        scores = read_scores(gradebook, course.assignment(gradebook, assignment), order)
+        scores = read_scores(gradebook, course.assignment(gradebook, assignment), order, course.handed_in(assignment))
     works = {}
     for score in scores:
         folder = course.path(course.courses.autograded_directory, score.student, assignment)
@@ -335,7 +335,13 @@ def render(report: ClassReport, *, names: bool = True, today: datetime.date | No
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(prose=_prose, breaks=_breaks, points=lambda value: f"{round(value, 2):g}")
+    called = {score.student: f"{score.first_name} {score.last_name}".strip() for score in report.scores}
+    environment.filters.update(
+        prose=_prose,
+        breaks=_breaks,
+        points=lambda value: f"{round(value, 2):g}",
+        person=lambda student: f"{called[student]} ({student})" if called.get(student) else student,
+    )
     raw = [score.raw for score in report.graded]
     return environment.get_template(TEMPLATE).render(
         report=report,

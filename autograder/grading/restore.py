@@ -107,7 +107,7 @@ def digest_of(restored: NotebookNode) -> str:
 
 def to_bytes(notebook: NotebookNode) -> bytes:
     """The notebook file."""
-    return (nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n").encode()
+    return (nbformat.v4.writes(notebook) + "\n").encode()
 
 
 def _grade_id(cell: NotebookNode) -> str:
@@ -134,10 +134,12 @@ def _without_outputs(cell: NotebookNode) -> NotebookNode:
 
 def _tidy(cell: NotebookNode) -> NotebookNode:
     """A cell with the keys of the format and no others; outputs are not read at all."""
-    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
+    kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown") else "raw"
     source = cell.get("source", "")
     source = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    tidy = make.get(cell.get("cell_type"), nbformat.v4.new_raw_cell)(source)
+    # not `nbformat.v4.new_code_cell`, which validates each cell: the notebook is validated as a whole
+    more = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    tidy = nbformat.from_dict({"cell_type": kind, "source": source, "metadata": {}, **more})
     metadata, tags = cell.get("metadata"), []
     if isinstance(metadata, dict):
         tags = metadata.get("tags", [])

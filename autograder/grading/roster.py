@@ -32,9 +32,14 @@ class Person:
     """One student. `lms_id` is Canvas's user id, or the number of Moodle's participant."""
 
     id: str
-    name: str = ""
+    first: str = ""
+    last: str = ""
     email: str = ""
     lms_id: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.first} {self.last}".strip()
 
     @property
     def keys(self) -> Iterator[str]:
@@ -56,16 +61,34 @@ class Roster:
                 self._found.setdefault(key, set()).add(person.id)
 
     def find(self, *keys: str) -> str | None:
-        """The id of the one student whom the first of these keys that is known names."""
-        for key in keys:
-            if found := self._found.get(key):
-                return next(iter(found)) if len(found) == 1 else None
-        return None
+        """The id of the one student whom the first of these keys that is known names.
+
+        If several share that key, the others decide among them.
+        """
+        found = self._among(keys)
+        return found.pop() if len(found) == 1 else None
 
     def shared(self, *keys: str) -> list[str]:
-        """The students among whom the first known key does not decide."""
-        found: set[str] = next((self._found[key] for key in keys if key in self._found), set())
+        """The students among whom these keys do not decide."""
+        found = self._among(keys)
         return sorted(found) if len(found) > 1 else []
+
+    def _among(self, keys: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for key in keys:
+            named = self._found.get(key, set())
+            found = found & named or found or set(named)
+            if len(found) == 1:
+                break
+        return found
+
+
+def parts(name: str) -> tuple[str, str]:
+    """Given and family name, of a name that is written as one: what stands before a comma, or else its last word."""
+    last, comma, first = (part.strip() for part in name.partition(","))
+    if not comma:
+        first, _, last = name.strip().rpartition(" ")
+    return first.strip(), last
 
 
 def turned(name: str) -> list[str]:
@@ -111,9 +134,9 @@ def read_roster(path: Path) -> tuple[Roster, list[str]]:
             raise CourseError(
                 f"{path}, line {line}: {values['id']} is there twice. Every student needs an id of their own."
             )
-        name = values["name"] or f"{values['first']} {values['last']}".strip()
+        first, last = (values["first"], values["last"]) if values["first"] or values["last"] else parts(values["name"])
         number = re.sub(r"^\D+(?=\d+$)", "", values["lms_id"])  # Moodle's worksheet: "Participant 123"
-        people[values["id"]] = Person(values["id"], name, values["email"], number)
+        people[values["id"]] = Person(values["id"], first, last, values["email"], number)
     if not people:
         raise CourseError(f"{path} names no student.")
     return Roster(people.values()), columns
@@ -123,9 +146,31 @@ def roster_of(gradebook: Gradebook) -> Roster:
     """The students whom the gradebook knows."""
     students = gradebook.db.query(Student).order_by(Student.id)
     return Roster(
-        Person(one.id, f"{one.first_name or ''} {one.last_name or ''}".strip(), one.email or "", one.lms_user_id or "")
+        Person(one.id, one.first_name or "", one.last_name or "", one.email or "", one.lms_user_id or "")
         for one in students
     )
+
+
+def enter(gradebook: Gradebook, roster: Roster) -> tuple[int, int]:
+    """Enter names, addresses and ids into the gradebook, where the roster has them; how many are new, how many changed.
+
+    Nothing is replaced by nothing, and nobody is taken out.
+    """
+    known = {one.id: one for one in gradebook.db.query(Student)}
+    new = changed = 0
+    for person in roster.people:
+        told = {"first_name": person.first, "last_name": person.last, "email": person.email,
+                "lms_user_id": person.lms_id}  # fmt: skip
+        told = {name: value for name, value in told.items() if value}
+        if person.id not in known:
+            gradebook.db.add(Student(id=person.id, **told))
+            new += 1
+        elif any(getattr(known[person.id], name) != value for name, value in told.items()):
+            for name, value in told.items():
+                setattr(known[person.id], name, value)
+            changed += 1
+    gradebook.db.commit()
+    return new, changed
 
 
 def check_id(student: str, where: str) -> None:

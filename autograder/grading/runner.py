@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from traitlets.config import Config
 
 from ..kernel import KERNEL_NAME, SandboxUnavailable
 from ..kernel.provisioner import NoSuchKernel, Share, warm_up
+from . import warm
 from .folder import CourseError, CourseFolder
 from .gradebook import Writer
 from .preprocessors import GradeCells
@@ -248,18 +249,13 @@ class LocalWorkers:
 
     def __init__(self, jobs: int, sandbox: str) -> None:
         self._jobs, self._sandbox = jobs, sandbox
-        self._context = multiprocessing.get_context("forkserver")
-        ours = ["autograder.grading.submission", "autograder.specs._all", "matplotlib.pyplot"]
-        self._context.set_forkserver_preload(ours)
-        # what takes seconds begins now, side by side
         try:
-            warm_up(sandbox)
+            self._context = warm.begin(sandbox)
         except NoSuchKernel:
             raise BadRequest(
                 f"Jupyter does not know the kernel {KERNEL_NAME}. In the course's folder: make env, or "
                 "jupyter kernelspec install --sys-prefix --name two-switches autograder/kernel/kernelspec"
             ) from None
-        forkserver.ensure_running()
 
     def __call__(self) -> ProcessPoolExecutor:
         try:
@@ -293,7 +289,7 @@ def dask_workers(address: str, seconds: float = 10.0) -> Iterator[tuple[Callable
     try:
         from distributed import Client
     except ImportError:
-        raise BadRequest("--scheduler needs Dask: pip install 'autograder[cluster]'.") from None
+        raise BadRequest("--scheduler needs Dask: in the course's folder, pip install '.[cluster]'.") from None
     try:
         client = Client(address, timeout=seconds, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

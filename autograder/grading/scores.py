@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,11 +18,12 @@ from nbgrader.api import (
     SubmittedAssignment,
     SubmittedNotebook,
 )
+from sqlalchemy import case, func
 
 from .gradebook import NO_RESPONSE
 from .verdict import exercise_of, solution_cell_of
 
-Status = Literal["final", "needs manual grading", "could not be graded", "not handed in"]
+Status = Literal["final", "needs manual grading", "could not be graded", "not graded yet", "not handed in"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ class Graded:
 
 @dataclass(frozen=True)
 class Score:
-    """What one student has for one problem set, in points."""
+    """What one student has for one problem set, in points.
+
+    `entered` says whether the gradebook knows a submission, `handed_in` whether there is any.
+    """
 
     assignment: str
     student: str
@@ -63,6 +67,7 @@ class Score:
     max_score: float
     penalty: float = 0.0
     timestamp: datetime.datetime | None = None
+    entered: bool = True
     handed_in: bool = True
     cells: tuple[Graded, ...] = field(default=(), repr=False)
 
@@ -79,17 +84,20 @@ class Score:
     @property
     def status(self) -> Status:
         """Only "final" may leave the gradebook as a grade."""
-        if not self.handed_in:
-            return "not handed in"
+        if not self.entered:
+            return "not graded yet" if self.handed_in else "not handed in"
         if not self.cells or any(cell.failed_to_grade for cell in self.cells):
             return "could not be graded"
         return "needs manual grading" if any(cell.waits for cell in self.cells) else "final"
 
 
-def read_scores(gradebook: Gradebook, assignment: Assignment, order: Iterable[str] = ()) -> list[Score]:
+def read_scores(
+    gradebook: Gradebook, assignment: Assignment, order: Iterable[str] = (), handed_in: Collection[str] = ()
+) -> list[Score]:
     """The scores of all students in the gradebook, by their ids.
 
-    `order` is that of the graded cells' ids; without it they stand in order of name.
+    `order` is that of the graded cells' ids; without it they stand in order of name. `handed_in` are those whose
+    submission has been collected: the gradebook learns of it only when it is graded.
     """
     query = gradebook.db.query
     places = {name: place for place, name in enumerate(order)}
@@ -138,10 +146,34 @@ def read_scores(gradebook: Gradebook, assignment: Assignment, order: Iterable[st
         Score(
             assignment.name, one.id, one.first_name or "", one.last_name or "", one.email or "", one.lms_user_id or "",
             total, late.get(one.id, 0.0), when.get(one.id), one.id in when,
-            ordered(one.id),
+            one.id in when or one.id in handed_in, ordered(one.id),
         )
         for one in gradebook.db.query(Student).order_by(Student.id)
     ]  # fmt: skip
+
+
+def waiting(gradebook: Gradebook, assignment: Assignment) -> tuple[int, int]:
+    """How many answers wait for a person to mark them, and in how many submissions.
+
+    What could not be graded is not among them: nobody's judgement is missing there.
+    """
+    checked, _ = _cells(assignment)
+    computed = BaseCell.name.in_(checked)
+    judged = Grade.auto_score.is_not(None) | Grade.manual_score.is_not(None)
+    answers = func.sum(case((Grade.needs_manual_grade & (judged | ~computed), 1), else_=0))
+    without = func.sum(case((computed & ~judged, 1), else_=0))
+    counts = [
+        count
+        for count, lost in gradebook.db.query(answers, without)
+        .select_from(Grade)
+        .join(BaseCell, Grade.cell_id == BaseCell.id)
+        .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
+        .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .filter(SubmittedAssignment.assignment_id == assignment.id)
+        .group_by(SubmittedNotebook.id)
+        if count and (not checked or lost < len(checked))
+    ]
+    return sum(counts), len(counts)
 
 
 def _cells(assignment: Assignment) -> tuple[set[str], dict[str, float]]:

@@ -7,9 +7,11 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from ..specs import REGISTRY, misconception
 from .execution import KernelDidNotStart, Limits, run, run_to_end
@@ -110,7 +112,7 @@ def grade_submission(
         SandboxUnavailable: if this machine does not have the level of isolation.
     """
     started = time.monotonic()
-    released = nbformat.reads(master.decode(), as_version=4)
+    released = _read_master(master)
 
     def failed(problem: str) -> GradedSubmission:
         return GradedSubmission(problem=problem, sandbox=sandbox, seconds=time.monotonic() - started)
@@ -127,6 +129,12 @@ def grade_submission(
         return failed(f"The kernel did not start: {error}. Grade again.")
     cells = tuple(GradedCell.of(grade_id, verdict) for grade_id, verdict in ran.verdicts.items())
     return GradedSubmission(cells, to_bytes(ran.notebook), ran.sandbox, time.monotonic() - started, refused=ran.refused)
+
+
+@lru_cache(maxsize=4)
+def _read_master(master: bytes) -> NotebookNode:
+    """The same notebook for the same bytes, because a worker grades a whole class against one; not to be changed."""
+    return nbformat.reads(master.decode(), as_version=4)
 
 
 def _escape(message: str) -> str:

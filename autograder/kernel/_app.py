@@ -8,9 +8,11 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import zmq
+from ipykernel import ipkernel
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.iostream import IOPubThread
 from ipykernel.kernelapp import IPKernelApp
@@ -107,6 +109,18 @@ class KernelApp(IPKernelApp):
         """As ipykernel, but the debugger does not keep looking for a socket file that cannot be seen in here."""
         super().init_control(context)
         self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
+
+    def init_kernel(self) -> None:
+        """As ipykernel, but without its list of all loaded modules, which is for the debugger that is not there.
+
+        To look at a module is to write to it (it counts who refers to it), and in a forked process the page that is
+        written to has to be copied: the list took a third of a kernel's start.
+        """
+        ipkernel.sys = SimpleNamespace(modules={})
+        try:
+            super().init_kernel()
+        finally:
+            ipkernel.sys = sys
 
     def init_iopub(self, context: Any) -> None:
         """As ipykernel, with the cap."""

@@ -21,7 +21,7 @@ import tempfile
 from functools import partial
 from typing import Any, NoReturn
 
-from . import _app, _keeper, _sandbox
+from . import _app, _keeper, _linux, _sandbox
 from ._levels import Layer, Limits
 
 LARGEST_REQUEST = 1 << 18
@@ -36,9 +36,10 @@ def main() -> None:
     _app.warm_up()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the owner decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers speak for themselves; nobody waits for them
-    control.send(json.dumps({"ready": os.getpid()}).encode())
     gc.collect()
     gc.freeze()  # the collector writes into every object it looks at, and a page written to is no longer shared
+    _linux.use_huge_pages()
+    control.send(json.dumps({"ready": os.getpid()}).encode())
     while True:
         words, descriptors, _, _ = socket.recv_fds(control, LARGEST_REQUEST, MOST_DESCRIPTORS)
         if not words:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -48,7 +48,12 @@ class Event:
 
     def as_row(self) -> dict[str, Any]:
         """The event as plain data, ready for JSON."""
-        return asdict(self)
+        row = {name: getattr(self, name) for name in _FIELDS}  # `dataclasses.asdict` takes ten times as long
+        row["detail"] = dict(self.detail)
+        return row
+
+
+_FIELDS = tuple(each.name for each in fields(Event))
 
 
 def grad_state() -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import figures
@@ -80,8 +81,28 @@ def draw(events: Sequence[Event], findings: Sequence[TraceFinding] = (), truncat
     `truncated` is the number of events that were not kept; the picture says so.  The figure is in the house style
     (`figures.to_html` gives it as inline SVG for light and dark pages) and carries its own text alternative, `alt`.
     """
-    columns = _with_phases(list(_columns(events, findings)))
-    nodes = _fit(_fold(columns))
+    return _draw(_nodes(events, findings), findings, truncated)
+
+
+def to_html(events: Sequence[Event]) -> str:
+    """The timeline of `events` as inline SVG.
+
+    Pictures are kept: in a class many programs do the same, and drawing takes longer than judging.
+    """
+    return _html(tuple(_nodes(events, ())))
+
+
+@lru_cache(maxsize=128)
+def _html(nodes: tuple[_Node, ...]) -> str:
+    figure = _draw(nodes, (), 0)
+    return figures.to_html(figure, figure.alt)
+
+
+def _nodes(events: Sequence[Event], findings: Sequence[TraceFinding]) -> list[_Node]:
+    return _fit(_fold(_with_phases(list(_columns(events, findings)))))
+
+
+def _draw(nodes: Sequence[_Node], findings: Sequence[TraceFinding], truncated: int) -> Figure:
     flat, spans = _lay_out(nodes)
     rows, left_out = _rows(flat, spans)
     picture = _Picture(flat, spans, rows, left_out, findings, truncated)
@@ -247,7 +268,7 @@ def _leaves(nodes: Iterable[_Node]) -> Iterator[_Column]:
 # ---------------------------------------------------------------------- columns and spans
 
 
-def _lay_out(nodes: list[_Node]) -> tuple[list[_Column], list[_Span]]:
+def _lay_out(nodes: Sequence[_Node]) -> tuple[list[_Column], list[_Span]]:
     flat: list[_Column] = list(_leaves(nodes))
     spans: list[_Span] = []
 
@@ -537,7 +558,7 @@ def _short(name: str, most: int = 16) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _alt(nodes: list[_Node], findings: Sequence[TraceFinding]) -> str:
+def _alt(nodes: Sequence[_Node], findings: Sequence[TraceFinding]) -> str:
     """The picture in words, for those who cannot see it."""
     flat, spans = _lay_out(nodes)
     if not flat:

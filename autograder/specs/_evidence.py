@@ -76,22 +76,32 @@ def pack(evidence: dict[str, Any]) -> bytes:
     """
     tensors: dict[str, torch.Tensor] = {}
 
-    def plain(value: Any) -> Any:
+    def keep(tensor: torch.Tensor) -> dict[str, str]:
+        key = f"t{len(tensors)}"
+        tensors[key] = tensor.detach().contiguous().clone()
+        return {"$tensor": key}
+
+    def unknown(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            key = f"t{len(tensors)}"
-            tensors[key] = value.detach().contiguous().clone()
-            return {"$tensor": key}
+            return keep(value)
+        raise EvidenceError(f"evidence holds a {type(value).__name__}; only plain data may be in it")
+
+    def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {str(k): plain(v) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
             return [plain(v) for v in value]
-        if value is None or isinstance(value, (bool, int, str)):
-            return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else {"$float": repr(value)}
-        raise EvidenceError(f"evidence holds a {type(value).__name__}; only plain data may be in it")
+        if isinstance(value, float) and not math.isfinite(value):
+            return {"$float": repr(value)}
+        return value
 
-    text = json.dumps(plain(evidence), allow_nan=False)
+    try:
+        text = json.dumps(evidence, allow_nan=False, default=unknown)
+    except (TypeError, ValueError) as error:  # a key that is no string, an infinite number: rare, and slow to look for
+        if isinstance(error, EvidenceError):
+            raise
+        tensors.clear()
+        text = json.dumps(plain(evidence), allow_nan=False, default=unknown)
     return safetensors.torch.save(tensors, metadata={"evidence": text})
 
 
@@ -101,26 +111,22 @@ def unpack(data: bytes) -> dict[str, Any]:
     Raises:
         EvidenceError: if ``data`` is not well-formed evidence.
     """
+
+    def rich(found: dict[str, Any]) -> Any:
+        if len(found) == 1:
+            if "$tensor" in found:
+                return tensors[found["$tensor"]]
+            if "$float" in found:
+                return float(found["$float"])
+        return found
+
     try:
         tensors = safetensors.torch.load(data)
         length = int.from_bytes(data[:8], "little")
         text = json.loads(data[8 : 8 + length])["__metadata__"]["evidence"]
-        tree = json.loads(text)
+        return json.loads(text, object_hook=rich)
     except Exception as error:
         raise EvidenceError(f"not evidence: {error}") from error
-
-    def rich(value: Any) -> Any:
-        if isinstance(value, dict):
-            if value.keys() == {"$tensor"}:
-                return tensors[value["$tensor"]]
-            if value.keys() == {"$float"}:
-                return float(value["$float"])
-            return {k: rich(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return [rich(v) for v in value]
-        return value
-
-    return rich(tree)
 
 
 # ---------------------------------------------------------------------- reading descriptions

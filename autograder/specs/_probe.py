@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -256,6 +257,8 @@ def _replaced(before: list[dict[str, Any]]) -> list[str]:
     changed = []
     for place, names in zip(_WATCHED_PLACES, before, strict=True):
         now = vars(place)
+        if now.keys() == names.keys() and not any(map(operator.is_not, now.values(), names.values())):
+            continue
         changed += [
             f"{getattr(place, '__name__', place)}.{n}"
             for n, old in names.items()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..observe import Event
-
 #: Rich output under this type is what grading believes; text and HTML are for people.
 MIME = "application/vnd.two-switches.report+json"
+
+_INDENTED: dict[str, Any] = {
+    "initial_indent": " " * 10,
+    "subsequent_indent": " " * 10,
+    "break_long_words": False,
+    "break_on_hyphens": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,8 @@ class Report:
                 f"  {'passed' if f.passed else 'FAILED'}  {f.check}  ({_number(f.points)}/{_number(f.max_points)})"
             )
             if not f.passed:
-                lines.append(f"          {_once(f.message, told)}")
+                # wrapped here: a dialog cuts long lines off, and the likely cause stands at their end
+                lines += textwrap.wrap(_once(f.message, told), 96, **_INDENTED)
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -128,9 +135,9 @@ class Report:
     def _picture(self) -> str:
         if not self.rows:
             return ""
-        from ..observe._timeline import draw
+        from ..observe import Event, _timeline
 
-        picture = draw([Event(**row) for row in self.rows])._repr_html_()
+        picture = _timeline.to_html([Event(**row) for row in self.rows])
         caption = "What your code did with the two switches on the first test case. Time runs right."
         return (
             '<figure style="margin:0.6em 0;max-width:760px">'

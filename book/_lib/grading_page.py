@@ -17,7 +17,7 @@ Numbers = dict[str, Any]
 _WORDS = Path(__file__).with_name("grading.md")
 #: Results that other pages tell.
 _ELSEWHERE = frozenset(
-    {"trace_overhead", "grading", "kills", "layers", "plan", "same_verdicts", "scale", "stock_attacks"}
+    {"trace_overhead", "class_day", "grading", "kills", "layers", "plan", "same_verdicts", "scale", "stock_attacks"}
 )
 
 

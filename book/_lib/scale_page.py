@@ -12,6 +12,7 @@ from .grading_page import Numbers, read_results, table
 
 _WORDS = Path(__file__).with_name("scale.md")
 _SOURCES = ("layers", "stock_attacks", "kills", "same_verdicts", "plan", "grading", "scale")
+_DAY = "class_day"
 LEARNERS = 100_000
 CORES = (64, 256, 1024)
 #: What the attacks of a kind want, in the order of the table.
@@ -41,6 +42,8 @@ def page(results: Path) -> str:
         FileNotFoundError: numbers are missing; the message says which script writes them.
     """
     numbers = {name: read_results(results, name) for name in _SOURCES}
+    if (results / f"{_DAY}.json").is_file():  # without it the page is complete, and shorter
+        numbers[_DAY] = read_results(results, _DAY)
     configurations = numbers["layers"]["configurations"]
     fields = {
         **_attacks(configurations["full"], numbers["stock_attacks"]),
@@ -48,6 +51,7 @@ def page(results: Path) -> str:
         **_kills(numbers["kills"]),
         **_same(numbers["same_verdicts"]),
         **_speed(numbers["grading"], numbers["scale"]),
+        "day": _day(numbers[_DAY]) if _DAY in numbers else "",
         **_plan(numbers["plan"], numbers["scale"]),
         "runs": table(
             ("command", "date", "torch"),
@@ -192,6 +196,37 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
             ],
         ),
     }
+
+
+#: The rows of a class's day: what is said, what is recorded.
+_STEPS = {
+    "`autograder collect`, seconds": "collect_s",
+    "`autograder grade`, seconds": "grade_s",
+    "`autograder report`, seconds": "report_s",
+    "`autograder export --format csv`, seconds": "export_csv_s",
+    "`autograder export --format canvas`, seconds": "export_canvas_s",
+    "the report, KiB": "page_kib",
+    "until it has opened in Chromium, seconds": "page_opens_s",
+}
+
+
+def _day(numbers: Numbers) -> str:
+    """The section about a class's day."""
+    sets = numbers["problem_sets"]
+    rows = [
+        (what, *("not measured" if one[key] is None else f"{one[key]:,}" for one in sets.values()))
+        for what, key in _STEPS.items()
+    ]
+    return f"""## A class's day
+
+{len(sets)} problem sets, handed in by {numbers["students"]:,} learners each.
+The notebooks are put together from the corpora's right and wrong solutions.
+Here are the instructor's commands on Moodle's download of each, typed one after the other on {numbers["cores"]} cores.
+The seconds hold Python's own start.
+Every exported score was the one that the corpora state.
+
+{table(("step", *(f"`{name}`" for name in sets)), rows)}
+"""
 
 
 def _plan(plan: Numbers, scale: Numbers) -> dict[str, object]:

@@ -140,6 +140,22 @@ def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
     assert "100,000 × (4.00 s + 2 × 0.50 s) ÷ 3,600 = 139 hours of a core" in page
 
 
+def test_a_class_s_day_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "class_day.json").unlink(missing_ok=True)
+    assert "A class's day" not in scale_page.page(tmp_path)
+    day = {"collect_s": 1.5, "grade_s": 1234.5, "report_s": 3.0, "export_csv_s": 1.0, "export_canvas_s": 1.25}
+    day |= {"page_kib": 23, "page_opens_s": None}
+    run = {"command": "python bench/class_day.py", "date": "", "versions": {"torch": ""}, "students": 400, "cores": 2}
+    (tmp_path / "class_day.json").write_text(json.dumps(run | {"problem_sets": {"ps0-switches": day}}))
+    page = scale_page.page(tmp_path)
+    assert "handed in by 400 learners each." in page
+    assert "| `autograder grade`, seconds | 1,234.5 |" in page
+    assert "| until it has opened in Chromium, seconds | not measured |" in page
+    assert "`python bench/class_day.py`" in page
+    assert "class_day" not in grading_page.page(tmp_path)
+
+
 @pytest.mark.slow
 def test_the_built_book_has_the_pages(built: Built) -> None:
     assert {path.stem for path in (built.html / "misconceptions").glob("*.html")} == set(REGISTRY)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import random
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,12 +89,3 @@ def write_class(
             target.mkdir(parents=True)
             nbformat.write(notebook, target / path.name)
             gradebook.db.commit()
-
-
-def random_class(
-    exercises: Mapping[str, Sequence[Judged]], students: Sequence[str], seed: int = 0
-) -> Iterator[tuple[str, dict[str, Judged | None]]]:
-    """What these students wrote, drawn from what was judged; one exercise in ten is left out."""
-    chance = random.Random(seed)
-    for student in students:
-        yield student, {e: None if chance.random() < 0.1 else chance.choice(some) for e, some in exercises.items()}

@@ -17,7 +17,7 @@ from nbgrader.api import Gradebook
 
 from autograder.cli import main
 from autograder.grading.folder import CourseFolder
-from autograder.grading.roster import read_roster, turned
+from autograder.grading.roster import parts, read_roster, turned
 from tests.conftest import ROOT
 
 # nbgrader runs in this process here, and what its dependencies deprecate is not ours to repair.
@@ -39,10 +39,19 @@ def version(number: int, name: str = PS3) -> bytes:
     return json.dumps(notebook).encode()
 
 
+@pytest.fixture(scope="module")
+def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: nbgrader takes seconds."""
+    path = tmp_path_factory.mktemp("empty") / "gradebook.db"
+    with Gradebook(f"sqlite:///{path}"):
+        return path
+
+
 @pytest.fixture
-def course(tmp_path: Path) -> Path:
+def course(tmp_path: Path, empty_gradebook: Path) -> Path:
     folder = tmp_path / "course"
     folder.mkdir()
+    shutil.copy(empty_gradebook, folder)
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     for name in (PS0, PS3):
         shutil.copytree(ROOT / "exercises" / name, folder / "exercises" / name)
@@ -84,7 +93,11 @@ def test_moodle(course: Path, tmp_path: Path, form: str) -> None:
     done = collect(course, source)
     assert (done.exit_code, done.stderr) == (0, "")
     assert placed(course) == {f"{who}/{PS3}/ps3.ipynb": version(i) for i, who in enumerate(MOODLE.values())}
-    assert done.stdout.splitlines() == ["ps3-evaluation: 2 new, 1 of the roster missing."]
+    assert done.stdout.splitlines() == [
+        "ps3-evaluation: 2 new, 1 of the roster missing.",
+        "Left aside: 1 file besides the notebooks.",
+        "Students in the gradebook, from roster.csv: 3 new.",
+    ]
 
 
 def test_canvas(course: Path, tmp_path: Path) -> None:
@@ -156,13 +169,13 @@ def test_a_zip_that_was_handed_in_is_opened(course: Path, tmp_path: Path) -> Non
     assert (done.exit_code, set(placed(course))) == (0, {f"ada/{PS3}/ps3.ipynb"})
 
 
-def test_two_of_one_name_are_not_guessed_at(course: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["Ada Lovelace_{}_assignsubmission_file_/ps3.ipynb", "lovelaceada_{}_1_ps3.ipynb"])
+def test_two_of_one_name_are_not_guessed_at(course: Path, tmp_path: Path, form: str) -> None:
     (course / "roster.csv").write_text(ROSTER + "ada2,Ada Lovelace,ada2@example.org,48\n")
-    name = "Ada Lovelace_48_assignsubmission_file_/ps3.ipynb"
-    done = collect(course, zipped(tmp_path / "x.zip", {name: NOTEBOOK[PS3]}))
+    done = collect(course, zipped(tmp_path / "x.zip", {form.format(99): NOTEBOOK[PS3]}))
     assert (done.exit_code, placed(course)) == (1, {})
-    assert "Ada Lovelace (48) may be ada or ada2. Give them their lms_id in the roster." in done.stderr
-    done = collect(course, zipped(tmp_path / "y.zip", {"lovelaceada_48_1_ps3.ipynb": NOTEBOOK[PS3]}))
+    assert "(99) may be ada or ada2. Give them their lms_id in the roster." in done.stderr
+    assert collect(course, zipped(tmp_path / "y.zip", {form.format(48): NOTEBOOK[PS3]})).exit_code == 0
     assert set(placed(course)) == {f"ada2/{PS3}/ps3.ipynb"}
 
 
@@ -268,24 +281,83 @@ def test_timestamps_are_written_for_nbgrader(course: Path, tmp_path: Path) -> No
     assert stamp == here.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
-@pytest.mark.parametrize(
-    ("text", "ids"),
-    [
-        (
-            "Student,ID,SIS User ID,SIS Login ID,Section,ps3 (1)\n    Points Possible,,,,,24\n"
-            '"Noether, Emmy",46,u46,en1,A,\n', ["en1"],
-        ),
-        ("Identifier;Full name;Email address;Grade\nParticipant 9;Emmy Noether;en@example.org;\n", ["en@example.org"]),
-        ("id,first_name,last_name,email,lms_user_id\nen1,Emmy,Noether,,46\n", ["en1"]),
-        ("\ufeffUsername\tFirst name\tSurname\nen1\tEmmy\tNoether\n", ["en1"]),
-    ],
-    ids=["canvas", "moodle", "nbgrader", "moodle-participants"],
-)  # fmt: skip
-def test_rosters_of_other_systems(tmp_path: Path, text: str, ids: list[str]) -> None:
+#: Rosters as systems write them, and what they say about Emmy Noether: id, names, address, number.
+ROSTERS = {
+    "own": ("id,name,email,lms_id\nen1,Emmy Noether,en@example.org,46\n", ("en1", "en@example.org", "46")),
+    "canvas": (
+        "Student,ID,SIS User ID,SIS Login ID,Section,ps3 (1)\n    Points Possible,,,,,24\n"
+        '"Noether, Emmy",46,u46,en1,A,\n', ("en1", None, "46"),
+    ),
+    "moodle": (
+        "Identifier;Full name;Email address;Grade\nParticipant 9;Emmy Noether;en@example.org;\n",
+        ("en@example.org", "en@example.org", "9"),
+    ),
+    "nbgrader": ("id,first_name,last_name,email,lms_user_id\nen1,Emmy,Noether,,46\n", ("en1", None, "46")),
+    "moodle-participants": ("\ufeffUsername\tFirst name\tSurname\nen1\tEmmy\tNoether\n", ("en1", None, None)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", ROSTERS)
+def test_rosters_of_other_systems(tmp_path: Path, system: str) -> None:
+    text, (student, *_) = ROSTERS[system]
     (tmp_path / "roster.csv").write_text(text)
     roster, _ = read_roster(tmp_path / "roster.csv")
-    assert [person.id for person in roster.people] == ids
-    assert roster.find("name:noetheremmy") == roster.find("name:emmynoether") == ids[0]
+    assert [person.id for person in roster.people] == [student]
+    assert roster.find("name:noetheremmy") == roster.find("name:emmynoether") == student
+
+
+def in_gradebook(course: Path) -> dict[str, tuple[str | None, ...]]:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        return {s.id: (s.first_name, s.last_name, s.email, s.lms_user_id) for s in gradebook.students}
+
+
+@pytest.mark.parametrize("system", ROSTERS)
+def test_what_a_roster_says_is_entered_into_the_gradebook(course: Path, tmp_path: Path, system: str) -> None:
+    text, (student, email, number) = ROSTERS[system]
+    (course / "roster.csv").write_text(text)
+    name = "Emmy Noether_9_assignsubmission_file_/ps3.ipynb"
+    source = zipped(tmp_path / "x.zip", {name: NOTEBOOK[PS3]})
+    assert "Students in the gradebook, from roster.csv: 1 new." in collect(course, source).stdout
+    assert in_gradebook(course) == {student: ("Emmy", "Noether", email, number)}
+    assert "Students in the gradebook" not in collect(course, source).stdout, "nothing has changed"
+
+
+def test_what_the_roster_does_not_say_stays_in_the_gradebook(course: Path, tmp_path: Path) -> None:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        gradebook.add_student("ada", first_name="A.", last_name="Byron", email="old@example.org", lms_user_id="45")
+        gradebook.add_student("alan", first_name="Alan")
+    (course / "roster.csv").write_text("id,name,email,lms_id\nada,Ada Lovelace,,\n")
+    done = collect(course, zipped(tmp_path / "x.zip", {"ada/ps3.ipynb": NOTEBOOK[PS3]}))
+    assert (done.exit_code, "from roster.csv: 1 changed." in done.stdout) == (0, True)
+    assert in_gradebook(course) == {
+        "ada": ("Ada", "Lovelace", "old@example.org", "45"),
+        "alan": ("Alan", None, None, None),
+    }
+
+
+def test_a_download_that_is_refused_enters_nobody(course: Path, tmp_path: Path) -> None:
+    assert collect(course, zipped(tmp_path / "photos.zip", {"a.jpg": b""})).exit_code == 2
+    assert in_gradebook(course) == {}
+
+
+def test_a_gradebook_is_made_where_there_is_none(course: Path, tmp_path: Path) -> None:
+    (course / "gradebook.db").unlink()
+    assert collect(course, zipped(tmp_path / "x.zip", {"ada/ps3.ipynb": NOTEBOOK[PS3]})).exit_code == 0
+    assert sorted(in_gradebook(course)) == ["ada", "emmy", "grace"]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("Ada Lovelace", "Ada", "Lovelace"),
+        ("Grace Brewster Hopper", "Grace Brewster", "Hopper"),
+        ("van Rossum, Guido", "Guido", "van Rossum"),
+        ("Hypatia", "", "Hypatia"),
+        ("", "", ""),
+    ],
+)
+def test_the_two_parts_of_a_name(name: str, first: str, last: str) -> None:
+    assert parts(name) == (first, last)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -86,9 +87,11 @@ def test_a_gradebook_on_postgresql_says_the_same(
     (folder / "gradebook.db").unlink()
     done = grade(folder, f"--db={server}")
     assert done.returncode == 2
-    assert "nbgrader generate_assignment ps0-switches --db=" in done.stderr
-    done = nbgrader(folder, "generate_assignment", PS0, "--force", f"--db={server}")
-    assert done.returncode == 0, done.stdout
+    advice = f"autograder release {PS0} --db='{server}'"
+    assert advice in done.stderr
+    command = [sys.executable, "-m", "autograder.cli", *shlex.split(advice)[1:]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     done = grade(folder, f"--db={server}", "--jobs=2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert contents(server) == at_home
@@ -107,7 +110,7 @@ def test_a_gradebook_on_postgresql_says_the_same(
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
     """The address of a `dask scheduler` with two `dask worker` processes, all on loopback."""
-    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'autograder[cluster]'")
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

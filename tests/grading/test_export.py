@@ -115,6 +115,31 @@ def test_when_all_is_final_the_status_is_0(course: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
 
 
+def test_feedback_given_before_a_person_has_marked_says_so(course: Path) -> None:
+    arguments = ["feedback", "ps0", "--student", "ada", "--course", str(course)]
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, (course / "feedback" / "ada" / PS0 / "ps0.html").is_file()) == (0, True)
+    assert "2 answers of this problem set wait for a person, and the pages say 0 there." in done.stderr
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        for student in ("alan", "emmy"):
+            grade = gradebook.find_grade(WHY, "ps0", PS0, student)
+            grade.manual_score, grade.needs_manual_grade = 1.0, False
+        gradebook.db.commit()
+    assert CliRunner().invoke(main, arguments).stderr == ""
+
+
+def test_what_was_collected_and_not_graded_is_no_missing_work(course: Path) -> None:
+    (course / "submitted" / "grace" / PS0).mkdir(parents=True)
+    done, path = export(course, "--partial", "--missing-as-zero")
+    row = {one["student_id"]: one for one in rows(path)}["grace"]
+    assert (row["status"], row["score"], row["raw_score"]) == ("not graded yet", "", "")
+    assert "NOT FINAL, not graded yet: grace (ps0-switches); left empty. autograder grade grades" in done.stderr
+    assert "not handed in" not in done.stdout
+    done = CliRunner().invoke(main, ["report", "ps0", "--course", str(course), "-o", str(course / "page.html")])
+    assert "1 not graded yet; the page lists them." in done.stderr
+    assert "nobody has graded it: Grace Hopper (grace)." in (course / "page.html").read_text()
+
+
 def test_canvas(course: Path) -> None:
     done, path = export(course, "--title", "ps0=Problem set 0 (4711)", form="canvas")
     header, points, *students = path.read_text().splitlines()
@@ -139,6 +164,36 @@ def test_canvas_gets_its_own_ids_back(course: Path) -> None:
     (course / "wrong.csv").write_text("id,name\nada,Ada\n")
     done, _ = export(course, "--roster", str(course / "wrong.csv"), form="canvas")
     assert (done.exit_code, "is no export of Canvas's gradebook" in done.stderr) == (2, True)
+
+
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,{title} (4711),Current Score\n"
+    "    Points Possible,,,,,{most},(read only)\n"
+    '"Lovelace, Ada",45,,ada,,,90\n'
+)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--title", "ps0=Zero"), ("--title", "ps0=Zero (4711)")])
+def test_canvas_s_own_name_for_the_problem_set_is_found_in_its_export(course: Path, arguments: tuple[str, ...]) -> None:
+    title = "Zero" if arguments else PS0
+    (course / "canvas.csv").write_text(CANVAS.format(title=title, most="9.00"))
+    done, path = export(course, "--roster", str(course / "canvas.csv"), *arguments, form="canvas")
+    assert path.read_text().splitlines()[0] == f"Student,ID,SIS User ID,SIS Login ID,Section,{title} (4711)"
+    assert "Canvas has no assignment" not in done.stderr
+
+
+def test_an_assignment_that_canvas_would_make_anew_is_told(course: Path) -> None:
+    (course / "canvas.csv").write_text(CANVAS.format(title="Zero", most="9.00"))
+    done, path = export(course, "--roster", str(course / "canvas.csv"), form="canvas")
+    assert f"Canvas has no assignment {PS0!r}: importing makes a new one. It has Zero (4711)." in done.stderr
+    assert path.read_text().splitlines()[0].endswith(f",{PS0}")
+
+
+def test_points_that_canvas_counts_otherwise_are_refused(course: Path) -> None:
+    (course / "canvas.csv").write_text(CANVAS.format(title=PS0, most="100.00"))
+    done, path = export(course, "--roster", str(course / "canvas.csv"), form="canvas")
+    assert (done.exit_code, path.exists()) == (2, False)
+    assert f"Canvas counts 100 points for '{PS0} (4711)', {PS0} has 9. Set the assignment's points in" in done.stderr
 
 
 WORKSHEET = (

@@ -48,7 +48,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> CourseFolder:
     }  # fmt: skip
     write_class(course, PS3, work)
     with Gradebook(course.courses.db_url) as gradebook:
-        gradebook.add_student("eve")
+        gradebook.add_student("eve", first_name="Eve", last_name=HOSTILE)
+        gradebook.update_or_create_student("dan", last_name="Danilo")
         gradebook.find_grade("evaluation-saliency", "ps3", PS3, "dan").auto_score = None
         for student in ("ada", "bob", "cyd"):
             for cell in ("evaluation-evaluating", "evaluation-saliency", "evaluation-train_with_validation"):
@@ -86,8 +87,8 @@ def test_who_is_not_graded_is_told(report: ClassReport) -> None:
     assert report.students("could not be graded") == ["dan"]
     assert report.students("needs manual grading") == ["ada", "bob", "cyd"]
     page = render(report)
-    assert "Grade again, or by hand: dan" in page
-    assert "eve" in page
+    assert "Grade again, or by hand: Danilo (dan)." in page
+    assert "<p>Eve &lt;script&gt;alert(1)&lt;/script&gt; &amp; more (eve).</p>" in page
 
 
 def test_two_who_wrote_the_same_are_listed_and_named_no_cheats(report: ClassReport) -> None:
@@ -100,7 +101,7 @@ def test_two_who_wrote_the_same_are_listed_and_named_no_cheats(report: ClassRepo
 
 def test_a_page_for_the_class_names_nobody(report: ClassReport) -> None:
     page = render(report, names=False)
-    assert not re.search(r"\b(ada|bob|cyd|dan|eve)\b", page)
+    assert not re.search(r"\b(ada|bob|cyd|dan|eve|Danilo|Eve)\b", page)
     assert "Misconceptions by exercise" in page
 
 

@@ -319,6 +319,29 @@ def test_the_summary_tells_scores_and_misconceptions(fresh: Path, threads: None)
     assert "4 had been graded before" in told(fresh)[1]
 
 
+QUESTION = "switches-why-predictions-change"
+
+
+def test_what_waits_for_a_person_is_told_last_with_what_to_do(fresh: Path, threads: None) -> None:
+    hand_in(fresh, "broken", b"PK\x03\x04")  # nobody can mark what was never graded
+    where = "make lab, then Nbgrader, Formgrader, Manual Grading."
+    waits = "For a person to mark: {}. " + where
+    assert told(fresh)[1].splitlines()[-1] == waits.format("4 answers in 4 submissions")
+    with Gradebook(f"sqlite:///{fresh}/gradebook.db") as gradebook:
+        for student in sorted(CLASS)[:3]:
+            grade = gradebook.find_grade(QUESTION, "ps0", PS0, student)
+            grade.manual_score, grade.needs_manual_grade = 1.0, False
+        lost = gradebook.find_grade("switches-truth_table", "ps0", PS0, "wrong")
+        lost.auto_score, lost.needs_manual_grade = None, True  # could not be graded: no person is asked
+        gradebook.db.commit()
+    assert told(fresh)[1].splitlines()[-1] == waits.format("1 answer in 1 submission")
+    with Gradebook(f"sqlite:///{fresh}/gradebook.db") as gradebook:
+        grade = gradebook.find_grade(QUESTION, "ps0", PS0, "wrong")
+        grade.manual_score, grade.needs_manual_grade = 1.0, False
+        gradebook.db.commit()
+    assert "For a person to mark" not in told(fresh)[1]
+
+
 def test_what_could_not_be_graded_comes_first_and_is_in_the_status(fresh: Path, threads: None) -> None:
     hand_in(fresh, "broken", b"PK\x03\x04")
     (fresh / "submitted" / "misnamed" / PS0).mkdir(parents=True)
@@ -345,7 +368,7 @@ def test_one_learner_can_be_graded_alone(fresh: Path, threads: None) -> None:
         ({"problem_set": "ps9"}, r"no released problem set 'ps9' in .*There are: ps0-switches"),
         ({"students": ["nobody"]}, r"nobody: no submission of ps0-switches"),
         ({"folder": Path("solutions")}, r"no course folder: it has no nbgrader_config.py"),
-        ({"database": "sqlite:////{fresh}/other.db"}, r"does not know ps0-switches.*nbgrader generate_assignment"),
+        ({"database": "sqlite:////{fresh}/other.db"}, r"does not know ps0-switches.*autograder release"),
         ({"scheduler": "tcp://127.0.0.1:9"}, r"No Dask scheduler answers at tcp://127.0.0.1:9"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import re
@@ -17,7 +16,6 @@ from configparser import ConfigParser
 from html.parser import HTMLParser
 from pathlib import Path
 
-import click
 import nbformat
 import pytest
 from click.testing import CliRunner
@@ -200,19 +198,40 @@ def test_from_the_zip_to_a_checked_exercise(kit: Path, tmp_path: Path) -> None:
     assert "done   switches.live_modules" in run(command, "progress")
 
 
-def test_an_instructors_command_in_the_learners_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    @click.command()
-    def collect() -> None:
-        importlib.import_module("autograder.grading.collection")
+FOR_INSTRUCTORS = {"collect": ["x.zip"], "export": [], "feedback": ["ps0"], "grade": ["ps0"], "release": [],
+                   "report": ["ps0"]}  # fmt: skip
 
-    monkeypatch.setitem(main.commands, "collect", collect)
-    monkeypatch.setitem(sys.modules, "autograder.grading", None)  # as if it were not installed
-    done = CliRunner().invoke(main, ["collect"])
+
+@pytest.fixture
+def learners_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the instructors' half were not installed."""
+    for name in list(sys.modules):
+        if re.match(r"autograder\.(grading|kernel)", name):
+            monkeypatch.setitem(sys.modules, name, None)
+    for part in kit_build.INSTRUCTORS:
+        monkeypatch.setitem(sys.modules, f"autograder.{part}", None)
+        monkeypatch.delattr(f"autograder.{part}", raising=False)
+
+
+@pytest.mark.parametrize("command", FOR_INSTRUCTORS)
+def test_an_instructors_command_in_the_learners_package(command: str, learners_package: None) -> None:
+    done = CliRunner().invoke(main, [command, *FOR_INSTRUCTORS[command]])
     assert done.exit_code == 2
-    assert (
-        "`collect` is for instructors and needs autograder.grading.collection, which the learners' package"
-        in done.stderr
+    assert re.fullmatch(
+        rf"Error: `{command}` is for instructors and needs autograder\.(grading|kernel), which the learners' package "
+        r"leaves out\. Run it in the course's own environment \(make env\)\.\n",
+        done.stderr,
     )
+
+
+def test_learners_are_shown_their_own_commands(learners_package: None) -> None:
+    shown = CliRunner().invoke(main, ["--help"]).stdout.partition("Commands:")[2]
+    assert re.findall(r"^  (\w+) ", shown, flags=re.M) == ["progress", "trace"]
+
+
+def test_instructors_are_shown_theirs_too() -> None:
+    shown = CliRunner().invoke(main, ["--help"]).stdout.partition("Commands:")[2]
+    assert set(re.findall(r"^  (\w+) ", shown, flags=re.M)) == {"progress", "trace", *FOR_INSTRUCTORS}
 
 
 # ---------------------------------------------------------------------- bad input
