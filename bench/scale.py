@@ -1,8 +1,9 @@
-"""How grading grows: 10, 100 and 1,000 submissions, one worker and two, and how far it is from its floor.
+"""How grading grows: 10, 100 and 1,000 submissions, one worker and more, and how far it is from its floor.
 
 The floor is what the cells compute anyway: each submission's code cells, run one after the other in a bare process
 that was forked with everything imported, without Jupyter, sandbox, referee or gradebook; seconds of computing, divided
-by the number of workers. Time is on the clock, from the first to the last submission, with the start of the workers.
+by the number of cores. Time is on the clock, to the last submission: from the start of the workers, and from the first
+result on, with which the start is over.
 Memory is the largest sum, over this process and all it started, of what each keeps to itself and its share of the rest.
 
     python bench/scale.py [LARGEST [SUBMISSIONS_PER_SET]]
@@ -38,7 +39,8 @@ from bench import _record
 from bench.grading import SET, course
 
 LEVEL = available_levels()[0].value
-WORKERS = 2
+CORES = os.cpu_count() or 1
+WORKERS = CORES + 1  # as `autograder grade` has them
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Measured:
     """One run."""
 
     seconds: float = 0.0
+    started_seconds: float = 0.0
     gradebook_seconds: float = 0.0
     peak_mib: int = 0
     points: dict[str, float] = field(default_factory=dict)
@@ -61,6 +64,9 @@ def graded(folder: Path, problem_set: str, workers: int = WORKERS) -> Measured:
         write(*arguments)
         result.gradebook_seconds += time.monotonic() - started
 
+    def tell(*_: object) -> None:
+        result.started_seconds = result.started_seconds or time.monotonic() - started
+
     runner.Writer.write = timed
     try:
         with watched(result):
@@ -72,6 +78,7 @@ def graded(folder: Path, problem_set: str, workers: int = WORKERS) -> Measured:
                 most_in_flight=2 * workers,
                 sandbox=LEVEL,
                 force=True,
+                tell=tell,
             )
             result.seconds = time.monotonic() - started
     finally:
@@ -134,10 +141,10 @@ def bare(cells: list[str]) -> None:
             exec(compile(cell, f"<cell {number}>", "exec"), namespace)
 
 
-def main(largest: int = 1000, per_set: int = 24) -> None:
+def main(largest: int = 1000, per_set: int = 60) -> None:
     """Measure, print and record."""
     warnings.simplefilter("ignore")  # of nbgrader's dependencies
-    sizes, sets = {}, {}
+    sizes, sets, fewer = {}, {}, {}
     with tempfile.TemporaryDirectory() as place:
         for count in [n for n in (10, 100, 1000) if n <= largest]:
             folder = course(Path(place, f"of-{count}"), count, stock=False)
@@ -145,26 +152,32 @@ def main(largest: int = 1000, per_set: int = 24) -> None:
             size = (folder / "gradebook.db").stat().st_size
             sizes[count] = {
                 "seconds": round(run.seconds, 2),
+                "started_seconds": round(run.started_seconds, 2),
                 "gradebook_seconds": round(run.gradebook_seconds, 2),
                 "gradebook_bytes": size,
                 "peak_mib": run.peak_mib,
             }
             print(f"{count:5} submissions: {run.seconds / count:6.3f} s each, peak {run.peak_mib} MiB", flush=True)
-            if count == 100:
-                alone = graded(folder, SET, workers=1)
-                if alone.points != run.points:
-                    raise SystemExit("one worker gives other points than two")
-                print(f"      with one worker {alone.seconds / count:6.3f} s each", flush=True)
+            for workers in range(1, WORKERS) if count == 100 else ():
+                one = graded(folder, SET, workers=workers)
+                if one.points != run.points:
+                    raise SystemExit(f"{workers} workers give other points than {WORKERS}")
+                fewer[workers] = round(one.seconds, 2)
+                print(f"      with {workers} workers {one.seconds / count:6.3f} s each", flush=True)
         for master in sorted((ROOT / "solutions").glob("ps*/ps*.ipynb")):
             name = master.parent.name
             folder = course(Path(place, name), per_set, stock=False, problem_set=name)
             run = graded(folder, name)
-            least = floor(folder, name) / WORKERS
-            sets[name] = {"seconds": round(run.seconds, 2), "floor_seconds": round(least, 2)}
+            least = floor(folder, name) / CORES
+            sets[name] = {
+                "seconds": round(run.seconds, 2),
+                "started_seconds": round(run.started_seconds, 2),
+                "floor_seconds": round(least, 2),
+            }
             print(f"{name:16} {run.seconds:6.1f} s, floor {least:6.1f} s, ratio {run.seconds / least:.2f}", flush=True)
     _record.write(
-        "scale", sizes=sizes, one_worker_seconds=round(alone.seconds, 2) if largest >= 100 else None,
-        per_set=per_set, sets=sets, workers=WORKERS, sandbox=LEVEL, cores=os.cpu_count(),
+        "scale", sizes=sizes, fewer_workers_seconds=fewer, per_set=per_set, sets=sets, workers=WORKERS, sandbox=LEVEL,
+        cores=CORES,
     )  # fmt: skip
 
 

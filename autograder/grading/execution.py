@@ -210,6 +210,7 @@ class _Client(NotebookClient):
             startup_timeout=limits.start_seconds,
             on_cell_executed=_record_error,
             shutdown_kernel="immediate",
+            ipython_hist_file="",  # the kernel keeps no history anyway
             **more,
         )
         # nbclient tells of every timeout and every kernel that ends; what counts of that is in the verdicts

@@ -11,10 +11,6 @@ from multiprocessing.context import ForkServerContext
 
 from ..kernel.provisioner import warm_up
 
-#: What the workers import before there is work: judges, and what draws the timelines of their reports.
-_PRELOAD = ["autograder.grading.submission", "autograder.grading.referee", "autograder.specs._all"]
-_PRELOAD += ["autograder.observe.figures", "matplotlib.backends.backend_svg"]
-
 
 def begin(sandbox: str) -> ForkServerContext:
     """Begin to start the process that kernels are forked from, and the one that workers are; wait for neither.
@@ -23,6 +19,6 @@ def begin(sandbox: str) -> ForkServerContext:
     """
     warm_up(sandbox)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
+    context.set_forkserver_preload([f"{__package__}._ready"])
     forkserver.ensure_running()
     return context

@@ -155,17 +155,19 @@ def _same(numbers: Numbers) -> dict[str, object]:
 
 
 def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
-    count, each = grading["submissions"], grading["seconds_each"]
-    names = {"stock": "`nbgrader autograde`", "ours": f"`autograder grade --jobs {grading['jobs']}`"}
     sizes = {int(n): run for n, run in scale["sizes"].items()}
-    alone = scale["one_worker_seconds"]
+    fewer = {int(n): seconds for n, seconds in scale["fewer_workers_seconds"].items()}
+    runs = {int(n): run for n, run in grading["runs"].items()}
     return {
-        "speed_count": count,
         "speed_cores": grading["cores"],
         "speed_table": table(
-            ("", "seconds", "seconds each", "times as fast"),
-            [(names[n], f"{count * each[n]:.1f}", f"{each[n]:.2f}", f"{each['stock'] / each[n]:.1f}") for n in names],
+            ("submissions", "`nbgrader autograde`, seconds", "`autograder grade`, seconds", "times as fast"),
+            [
+                (f"{n:,}", f"{run['stock']:.1f}", f"{run['ours']:.1f}", f"{run['stock'] / run['ours']:.1f}")
+                for n, run in runs.items()
+            ],
         ),
+        "start": f"{statistics.median(run['started_seconds'] for run in sizes.values()):.1f}",
         "sizes_table": table(
             ("submissions", "seconds", "seconds each", "of them the gradebook's", "MB of gradebook", "MiB at most"),
             [
@@ -180,22 +182,29 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
                 for n, run in sizes.items()
             ],
         ),
-        "one_worker": f"With one worker instead of {scale['workers']}, the run of 100 took {alone:.1f} seconds, "
-        f"{alone / sizes[100]['seconds']:.2f} times as long.",
+        "workers": scale["workers"],
+        "fewer": " and ".join(f"{seconds:.1f} with {n}" for n, seconds in fewer.items()),
         "per_set": scale["per_set"],
         "floor_table": table(
-            ("problem set", "seconds", "floor", "ratio"),
+            ("problem set", "seconds", "without the start", "floor", "ratio", "ratio without the start"),
             [
                 (
                     f"`{name}`",
                     f"{one['seconds']:.1f}",
+                    f"{_going(one):.1f}",
                     f"{one['floor_seconds']:.1f}",
-                    f"{one['seconds'] / one['floor_seconds']:.2f}",
+                    f"{one['seconds'] / one['floor_seconds']:.1f}",
+                    f"{_going(one) / one['floor_seconds']:.1f}",
                 )
                 for name, one in scale["sets"].items()
             ],
         ),
     }
+
+
+def _going(run: Numbers) -> float:
+    """Seconds from the first result to the last: without the start."""
+    return run["seconds"] - run["started_seconds"]
 
 
 #: The rows of a class's day: what is said, what is recorded.
@@ -252,11 +261,11 @@ def _plan(plan: Numbers, scale: Numbers) -> dict[str, object]:
     # What a core spends on a notebook besides computing, seen in the largest run: waiting, above all.
     alone = seconds["ps0-switches"]
     count, run = max(((int(n), run) for n, run in scale["sizes"].items()), key=lambda pair: pair[0])
-    whole = scale["workers"] * run["seconds"] / count
+    whole = scale["cores"] * run["seconds"] / count
     waiting = max(0.0, whole - alone)
     told = (
-        f"A run's cores also wait: in a run of {count:,} submissions of problem set 0, {scale['workers']} workers "
-        f"took {whole:.2f} seconds of a core for each, which computes for {alone:.2f}. "
+        f"A run's cores also wait: in a run of {count:,} submissions of problem set 0, {scale['cores']} cores "
+        f"were there for {whole:.2f} seconds of a core for each, which computes for {alone:.2f}. "
         f"That leaves {waiting:.2f} seconds for each notebook. It took {run['peak_mib']:,} MiB of memory at most."
     )
     each = learner + waiting * len(sets)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from nbgrader.api import Gradebook
 from rich.console import Console
+from sqlalchemy import Engine, event
 
 from autograder.grading import console as terminal
 from autograder.grading import gradebook as writing
@@ -200,6 +201,47 @@ def test_a_run_that_is_cut_off_anywhere_is_completed_by_the_next(
     assert scores(fresh) == scores(whole)
     names = {f: sorted(p.relative_to(f) for p in (f / "autograded").rglob("*")) for f in (fresh, whole)}
     assert names[fresh] == names[whole]
+
+
+def test_a_submission_is_in_the_gradebook_whole_or_not_at_all(
+    fresh: Path, graded_before: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = scores(fresh)
+
+    def cut_off(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "save_messages", cut_off)  # the last that is entered
+        with pytest.raises(Killed):
+            grade(fresh)
+    assert scores(fresh) == before
+    grade(fresh)
+    assert scores(fresh) != before
+
+
+def test_a_submission_takes_few_statements_to_write(
+    fresh: Path, graded_before: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = [0]  # before the first submission
+    write = writing.Writer.write
+
+    def counted(writer: writing.Writer, *arguments: Any) -> None:
+        statements.append(0)
+        write(writer, *arguments)
+
+    def count(*_: Any) -> None:
+        statements[-1] += 1
+
+    monkeypatch.setattr(writing.Writer, "write", counted)
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        grade(fresh)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    # cells are not asked for one by one: that was most of the writer's time
+    assert len(statements) == 1 + len(CLASS)
+    assert all(0 < number <= 30 for number in statements[1:])
 
 
 def test_two_runs_at_once_are_refused(fresh: Path, graded_before: list[str]) -> None:

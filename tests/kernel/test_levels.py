@@ -124,6 +124,13 @@ def test_what_learners_import_needs_no_linux() -> None:
     assert in_another_python(f"{absent}\nfrom autograder import check, ModeTrace\n{loaded}") == "[]\n"
 
 
+def test_who_hands_out_the_work_imports_no_torch() -> None:
+    """It takes most of a second, and the processes that need it are importing it at the same time."""
+    assert in_another_python("from autograder.grading import console; import sys; print('torch' in sys.modules)") == (
+        "False\n"
+    )
+
+
 def test_on_other_systems_no_level_is_available_and_the_reason_says_why() -> None:
     elsewhere = "import autograder, sys; sys.modules['resource'] = sys.modules['fcntl'] = None; sys.platform = 'win32'"
     ask = "from autograder import kernel; print(kernel.available_levels()); kernel.require(kernel.SandboxLevel.NONE)"

@@ -6,6 +6,8 @@ import asyncio
 import os
 import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -316,3 +318,16 @@ def test_readable_paths_hold_no_course() -> None:
     readable = _sandbox.readable_paths(("torch", "autograder"))
     for private in (ROOT, ROOT / "solutions", ROOT / "tests", Path.home(), Path("/etc"), Path("/")):
         assert not any(private == Path(path) or Path(path) in private.parents for path in readable), private
+
+
+def test_huge_pages_change_no_byte() -> None:
+    code = "data = bytearray(range(250)) * 40_000; "  # 10 MB
+    code += "from autograder.kernel import _linux; _linux.use_huge_pages(); "
+    code += "huge = [int(line.split()[1]) for line in open('/proc/self/smaps_rollup') if 'AnonHuge' in line]; "
+    code += "print(data == bytearray(range(250)) * 40_000, *huge)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    same, huge = done.stdout.split()
+    assert same == "True"
+    if int(huge) == 0:
+        pytest.skip("this system makes no huge pages when asked (Linux 6.1 and newer do)")
+    assert int(huge) >= 8 * 1024

@@ -342,3 +342,20 @@ def test_inline_svg_from_plain_rows() -> None:
     assert 'role="img"' in first
     assert 'aria-label="Timeline. train ×16' in first
     assert first == trace.timeline()._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_pictures_of_programs_that_do_the_same_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def traced(program: Callable[[], None]) -> list[Event]:
+        with ModeTrace() as trace:
+            program()
+        return trace.events
+
+    drawn: list[int] = []
+    draw = timeline._Picture.draw
+    monkeypatch.setattr(timeline._Picture, "draw", lambda self, alt: drawn.append(1) or draw(self, alt))
+    timeline._html.cache_clear()
+    first, second = traced(ten_lines), traced(ten_lines)
+    assert timeline.to_html(first) == timeline.to_html(second) == timeline.draw(first)._repr_html_()
+    assert len(drawn) == 2  # `draw` makes a figure each time
+    assert timeline.to_html(traced(forgets_to_restore)) != timeline.to_html(first)
+    assert len(drawn) == 3

@@ -204,3 +204,13 @@ def test_set_seed_makes_draws_repeatable() -> None:
     assert first[1] == random.random()
     with pytest.raises(ValueError, match="0 to 2\\*\\*32 - 1"):
         set_seed(-1)
+
+
+def test_evidence_that_names_a_tensor_it_does_not_hold_is_none() -> None:
+    data = pack({"a": torch.ones(2)}).replace(b"$tensor\\\": \\\"t0", b"$tensor\\\": \\\"t1")
+    with pytest.raises(EvidenceError, match="not evidence: 't1'"):
+        unpack(data)
+
+
+def test_evidence_with_keys_that_are_no_strings_is_written_all_the_same() -> None:
+    assert unpack(pack({"a": {True: 1, (1, 2): float("inf")}})) == {"a": {"True": 1, "(1, 2)": float("inf")}}

@@ -1,0 +1,15 @@
+"""Importing this module makes a process ready to grade: what each worker would import, compile or look up by itself.
+
+For the process that workers are forked from.
+"""
+
+import nbformat
+
+from ..observe import _timeline
+from ..specs import _all
+from . import referee, submission
+
+__all__ = ["_all", "referee", "submission"]
+
+nbformat.validate(nbformat.v4.new_notebook())  # compiles the format's schema
+_timeline.to_html(())  # reads the fonts
