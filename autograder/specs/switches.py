@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -165,6 +166,17 @@ class Dropout(_LooksLike):
     """A class that only shares its name with PyTorch's."""
 
 
+def _asleep(layers: Sequence[nn.Module], generator: torch.Generator) -> list[int]:
+    """Which half of the layers sleeps: among them one of the two `nn.Dropout`, one of the two `nn.BatchNorm1d`.
+
+    Many candidates know these two kinds only, and have to show with them whether they look at each layer's own flag.
+    """
+    while True:
+        half = torch.randperm(len(layers), generator=generator).tolist()[: len(layers) // 2]
+        if all(sum(isinstance(layers[i], kind) for i in half) == 1 for kind in (nn.Dropout, nn.BatchNorm1d)):
+            return half
+
+
 def _zoo(shared: bool = False) -> nn.Module:
     model = nn.Module()
     model.stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout2d(0.2))
@@ -210,6 +222,15 @@ class LiveModules(Exercise):
     )
     case_names = ("all", "mixed", "asleep root", "shared", "single dropout", "single norm", "none")
 
+    def cases(self, seed: int) -> list[Case]:
+        """The same layers sleep under the waking root and under the sleeping one.
+
+        So who looks at the root's flag alone is wrong in one of the two, however few kinds of layers they know.
+        """
+        cases = {case.name: case for case in super().cases(seed)}
+        cases["asleep root"] = replace(cases["asleep root"], seed=cases["mixed"].seed)
+        return list(cases.values())
+
     def _model(self, case: Case) -> nn.Module:
         if case.name.startswith("single"):
             return nn.BatchNorm1d(3) if case.name == "single norm" else nn.Dropout(0.5)
@@ -219,8 +240,7 @@ class LiveModules(Exercise):
         if case.name in ("mixed", "asleep root"):
             g = case.generator(1)
             listening = [m for m in model.modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))]
-            order = torch.randperm(len(listening), generator=g).tolist()
-            for i in order[: len(listening) // 2]:
+            for i in _asleep(listening, g):
                 listening[i].training = False
             model.blocks[0].training = False  # a container's own flag says nothing about what it holds
             model.training = case.name == "mixed"
@@ -304,7 +324,8 @@ class LiveModules(Exercise):
         by_root = all(got == (every if root else set()) for got, _, every, root in rows)
         mistake = "root-flag-only" if by_root or any(not got and right for got, right, _, _ in rows) else "wrong-result"
         for got, right, every, _ in rows:
-            asleep, unseen = got - right, (right & every or right) - got
+            # of the kinds that the candidate knows; what it has forgotten is `_family`'s to tell
+            asleep, unseen = got - right, (right & every if every else right) - got
             seen = (
                 f"{len(asleep)} of the sleeping layers are listed" if asleep else f"{len(unseen)} live ones are missing"
             )

@@ -214,3 +214,18 @@ def test_evidence_that_names_a_tensor_it_does_not_hold_is_none() -> None:
 
 def test_evidence_with_keys_that_are_no_strings_is_written_all_the_same() -> None:
     assert unpack(pack({"a": {True: 1, (1, 2): float("inf")}})) == {"a": {"True": 1, "(1, 2)": float("inf")}}
+
+
+@pytest.mark.parametrize("seed", [55446, 126717, *range(12)])  # with the first two, all that it knows once slept
+@pytest.mark.parametrize("known", [(nn.Dropout, nn.BatchNorm1d), (nn.BatchNorm2d,), (nn.Dropout,)])
+def test_who_knows_few_kinds_of_layers_still_shows_whose_flag_they_look_at(known: tuple, seed: int) -> None:
+    def own_flags(model: nn.Module) -> list[str]:
+        return sorted(name for name, m in model.named_modules() if m.training and isinstance(m, known))
+
+    def root_flag(model: nn.Module) -> list[str]:
+        return sorted(name for name, m in model.named_modules() if model.training and isinstance(m, known))
+
+    right, wrong = (grade("switches.live_modules", candidate, seed=seed) for candidate in (own_flags, root_flag))
+    assert right.findings[1].passed, str(right)
+    assert not wrong.findings[1].passed, str(wrong)
+    assert wrong.findings[1].misconception == "root-flag-only"
