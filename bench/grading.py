@@ -2,8 +2,8 @@
 
 Both grade the same submissions of problem set 0, made from the corpora, one after the other in the same run. Stock
 nbgrader gives a check all points or none, so scores are equal where both say passed or both do not. Seconds are those
-of the whole command, with the start of Python and of the workers. Ours is run before and after theirs, because a machine
-is not equally fast at all times, and the mean counts.
+of the whole command, with the start of Python and of the workers. Ours is run before and after theirs, because a
+machine is not equally fast at all times, and the mean counts.
 
     python bench/grading.py [SUBMISSIONS ...]
 """
