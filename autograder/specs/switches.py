@@ -253,12 +253,12 @@ class LiveModules(Exercise):
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         records = []
         answers: dict[str, tuple[list[str], list[str]]] = {}
-        for name, case in cases.items():
+        models = {name: self._model(case) for name, case in cases.items()}
+        for name, model in models.items():
             record = evidence[name]["call"]
             if not verdict.ended(record):
                 return
             records.append(record)
-            model = self._model(case)
             right = sorted(
                 n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY)) and m.training
             )
@@ -275,8 +275,8 @@ class LiveModules(Exercise):
                 if listed is None:
                     continue
             answers[name] = ([str(i.get("value")) for i in listed], right)
-        self._family(verdict, answers, cases)
-        self._flags(verdict, answers, cases)
+        self._family(verdict, answers, models)
+        self._flags(verdict, answers, models)
         self._names(verdict, answers)
         for record in records:
             judge_undisturbed(verdict, "names", record)
@@ -286,11 +286,11 @@ class LiveModules(Exercise):
                 "wrong-result", expected="the names of the live layers", seen="an empty list for every model", cause=""
             )
 
-    def _family(self, verdict: Verdict, answers: Mapping[str, Any], cases: Mapping[str, Case]) -> None:
+    def _family(self, verdict: Verdict, answers: Mapping[str, Any], models: Mapping[str, nn.Module]) -> None:
         if "all" not in answers:
             return
         got, right = map(set, answers["all"])
-        model = dict(self._model(cases["all"]).named_modules())
+        model = dict(models["all"].named_modules())
         missing, extra = sorted(right - got), sorted(got - right)
         expected = f"{len(right)} layers, every one of PyTorch's dropout and BatchNorm family"
         if missing:
@@ -312,13 +312,13 @@ class LiveModules(Exercise):
         else:
             verdict.require("family", True, expected="", seen="")
 
-    def _flags(self, verdict: Verdict, answers: Mapping[str, Any], cases: Mapping[str, Case]) -> None:
+    def _flags(self, verdict: Verdict, answers: Mapping[str, Any], models: Mapping[str, nn.Module]) -> None:
         whole = set(answers.get("all", ([], []))[0])
         rows = []
         for name in ("mixed", "asleep root"):
             if name in answers:
                 got, right = map(set, answers[name])
-                model = self._model(cases[name])
+                model = models[name]
                 family = {n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))}
                 rows.append((got & family, right, whole & family, model.training))
         by_root = all(got == (every if root else set()) for got, _, every, root in rows)
