@@ -118,15 +118,17 @@ def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
     shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
     plan = json.loads((tmp_path / "plan.json").read_text()) | {"problem_sets": sets}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    run = {"gradebook_seconds": 10.0, "gradebook_bytes": 3_000_000}
+    run = {"started_seconds": 4.0, "gradebook_seconds": 10.0, "gradebook_bytes": 3_000_000}
     quick = {"100": {**run, "seconds": 20.0, "peak_mib": 1}, "1000": {**run, "seconds": 1000.0, "peak_mib": 1}}
-    one_set = {"ps0-switches": {"seconds": 3.0, "floor_seconds": 2.0}}
-    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 2, "per_set": 24, "sets": one_set}
-    runs |= {"one_worker_seconds": 30.0, "sizes": quick}
+    one_set = {"ps0-switches": {"seconds": 7.0, "started_seconds": 4.0, "floor_seconds": 2.0}}
+    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 3, "cores": 2, "per_set": 24}
+    runs |= {"sets": one_set, "fewer_workers_seconds": {"1": 30.0, "2": 21.0}, "sizes": quick}
     (tmp_path / "scale.json").write_text(json.dumps(runs))
     page = scale_page.page(tmp_path)
-    assert "the run of 100 took 30.0 seconds, 1.50 times as long" in page
-    assert "| `ps0-switches` | 3.0 | 2.0 | 1.50 |" in page
+    assert "with 3 worker processes" in page
+    assert "In seconds, the run of 100 took 30.0 with 1 and 21.0 with 2." in page
+    assert "the first result came after 4.0 seconds" in page
+    assert "| `ps0-switches` | 7.0 | 3.0 | 2.0 | 3.5 | 1.5 |" in page
     assert "100,000 × (4.00 s + 2 × 0.00 s) ÷ 3,600 = 111 hours of a core" in page
     assert "4.00 ÷ 0.040 = 100 cores" in page
     assert "| 64 | 1.7 | 0.9 |" in page
@@ -136,7 +138,7 @@ def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
     slow = {"100": {**run, "seconds": 900.0, "peak_mib": 1}, "1000": {**run, "seconds": 1250.0, "peak_mib": 1500}}
     (tmp_path / "scale.json").write_text(json.dumps(runs | {"sizes": slow}))
     page = scale_page.page(tmp_path)
-    assert "in a run of 1,000 submissions of problem set 0, 2 workers took 2.50 seconds" in page
+    assert "a run of 1,000 submissions of problem set 0, 2 cores were there for 2.50 seconds of a core" in page
     assert "100,000 × (4.00 s + 2 × 0.50 s) ÷ 3,600 = 139 hours of a core" in page
 
 
