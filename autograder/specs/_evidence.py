@@ -76,14 +76,11 @@ def pack(evidence: dict[str, Any]) -> bytes:
     """
     tensors: dict[str, torch.Tensor] = {}
 
-    def keep(tensor: torch.Tensor) -> dict[str, str]:
-        key = f"t{len(tensors)}"
-        tensors[key] = tensor.detach().contiguous().clone()
-        return {"$tensor": key}
-
-    def unknown(value: Any) -> Any:
+    def unknown(value: Any) -> dict[str, str]:
         if isinstance(value, torch.Tensor):
-            return keep(value)
+            key = f"t{len(tensors)}"
+            tensors[key] = value.detach().contiguous().clone()
+            return {"$tensor": key}
         raise EvidenceError(f"evidence holds a {type(value).__name__}; only plain data may be in it")
 
     def plain(value: Any) -> Any:
@@ -97,9 +94,9 @@ def pack(evidence: dict[str, Any]) -> bytes:
 
     try:
         text = json.dumps(evidence, allow_nan=False, default=unknown)
-    except (TypeError, ValueError) as error:  # a key that is no string, an infinite number: rare, and slow to look for
-        if isinstance(error, EvidenceError):
-            raise
+    except EvidenceError:
+        raise
+    except (TypeError, ValueError):  # a key that is no string, an infinite number: rare, and slow to look for
         tensors.clear()
         text = json.dumps(plain(evidence), allow_nan=False, default=unknown)
     return safetensors.torch.save(tensors, metadata={"evidence": text})
