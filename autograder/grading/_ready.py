@@ -3,6 +3,8 @@
 For the process that workers are forked from.
 """
 
+import gc
+
 import nbformat
 
 from ..observe import _timeline
@@ -13,3 +15,6 @@ __all__ = ["_all", "referee", "submission"]
 
 nbformat.validate(nbformat.v4.new_notebook())  # compiles the format's schema
 _timeline.to_html(())  # reads the fonts
+
+gc.collect()
+gc.freeze()  # what is here stays: the collector need not look through it again and again, in each worker

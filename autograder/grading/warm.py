@@ -6,10 +6,11 @@ Imports nothing slow itself: the command calls it while the rest of it is still 
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
-from ..kernel.provisioner import warm_up
+from ..kernel.provisioner import runtime_folder, warm_up
 
 
 def begin(sandbox: str) -> ForkServerContext:
@@ -20,5 +21,10 @@ def begin(sandbox: str) -> ForkServerContext:
     warm_up(sandbox)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}._ready"])
-    forkserver.ensure_running()
+    # multiprocessing's own sockets go where the next run removes what a killed one has left
+    before, tempfile.tempdir = tempfile.tempdir, runtime_folder()
+    try:
+        forkserver.ensure_running()
+    finally:
+        tempfile.tempdir = before
     return context

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import glob
@@ -20,6 +19,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing import util
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +30,7 @@ from ._zygote import LARGEST_REQUEST, MOST_DESCRIPTORS
 
 _START_SECONDS = 180.0  # a cold disk, a busy machine, a font cache to build
 _REPLY_SECONDS = 60.0
-_LONGEST_PATH = 60  # of the folder for temporary files; the name of a Unix socket has 107 bytes at most
+_LONGEST_PATH = 50  # of the folder for temporary files; the name of a Unix socket has 107 bytes at most
 _MAKING_SECONDS = 60.0
 _PREFIX = "two-switches-"
 
@@ -126,12 +126,15 @@ def close_zygotes() -> None:
         _zygotes.clear()
 
 
-@atexit.register
 def _leave_nothing() -> None:
     close_zygotes()
     if _runtime is not None:
         shutil.rmtree(_runtime[0], ignore_errors=True)
         _runtime[1].close()
+
+
+# when this process ends, after multiprocessing has removed its own folder (-100), which may stand in ours
+util.Finalize(None, _leave_nothing, exitpriority=-200)
 
 
 def _forget_zygotes() -> None:
@@ -251,6 +254,7 @@ class Zygote:
         if self._process is not None:
             if self._log is not None:  # still importing, for nobody
                 self._process.kill()
+                self._log.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
 

@@ -20,9 +20,9 @@ from . import KERNEL_NAME, _sandbox
 from ._app import CHANNELS
 from ._client import MeteredAsyncClient, MeteredBlockingClient
 from ._levels import PREFIX, Layer, Limits, SandboxLevel, read_level
-from ._parent import Seat, Share, Zygote, start_zygote, zygote
+from ._parent import Seat, Share, Zygote, runtime_folder, start_zygote, zygote
 
-__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "warm_up"]
+__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "runtime_folder", "warm_up"]
 
 
 def warm_up(level: SandboxLevel | str) -> Zygote:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -340,6 +342,22 @@ def test_a_warm_process_that_nobody_needs_any_more_is_not_waited_for(no_zygotes:
     assert zygote.pid == 0, "it is up only once somebody has waited"
     _parent.close_zygotes()
     assert zygote._process.returncode == -signal.SIGKILL
+
+
+BEGIN = "import os; from autograder.grading import warm; warm.begin('none'); print(os.listdir(os.environ['TMPDIR']))"
+
+
+def test_what_a_killed_run_leaves_in_the_temporary_folder_goes_with_the_next() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:  # a short name, as /tmp itself has: sockets stand in it
+        run = [sys.executable, "-W", "error", "-c"]
+        environment = {**os.environ, "TMPDIR": place}
+        killed = f"{BEGIN}; os.kill(os.getpid(), 9)"
+        ended = subprocess.run([*run, killed], env=environment, capture_output=True, check=False)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        (left,) = os.listdir(place)
+        after = subprocess.run([*run, BEGIN], env=environment, capture_output=True, text=True, check=True)
+        assert (len(ast.literal_eval(after.stdout)), after.stderr, os.listdir(place)) == (1, "", [])
+        assert left not in after.stdout
 
 
 # ---------------------------------------------------------------------- on the terminal

@@ -71,7 +71,8 @@ MAPPED = "print(next(int(line.split()[1]) >> 10 for line in open('/proc/self/sta
 @every_level
 def test_memory_that_is_only_inherited_is_shared(run: Callable[..., Ran], level: SandboxLevel) -> None:
     """Twenty processes that touch nothing of their own cost little, though each maps all that the zygote has loaded."""
-    mapped = int(run(MAPPED, sandbox=SandboxLevel.NONE).outputs[0])  # a build of torch for GPUs has more than one for CPUs
+    # asked, because a build of torch for GPUs maps more than one for CPUs
+    mapped = int(run(MAPPED, sandbox=SandboxLevel.NONE).outputs[0])
     wait = "import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        time.sleep(600)\ntime.sleep(1)"
     ran = run(wait, REACHED, sandbox=level, limits=Limits(memory_mib=3 * mapped, processes=30))
     assert ran.outputs[-1] == "reached\n"
