@@ -9,13 +9,12 @@ time on the clock. Then the results are written, under other names, by the one w
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,39 +28,10 @@ from autograder.grading.gradebook import Writer
 from autograder.grading.runner import Course
 from autograder.grading.submission import GradedSubmission, grade_submission
 from autograder.kernel import available_levels
-from autograder.kernel._parent import close_zygotes
 from bench import _record
+from bench._computing import stopwatch
 from tests.grading.synthetic import new_course
 from tools.sample_class import exercises_in, sample_class, submission
-
-_GROUPS = (("/sys/fs/cgroup/cpuacct", "cpuacct.usage", 1e9), ("/sys/fs/cgroup", "cpu.stat", 1e6))
-
-
-@contextlib.contextmanager
-def stopwatch() -> Iterator[tuple[str, Callable[[], float]]]:
-    """What is counted, and the seconds so far: of computing by this process and all that it starts, or on the clock."""
-    for root, file, per_second in _GROUPS:
-        group = Path(root, f"two-switches-{os.getpid()}")
-        if not Path(root, "cgroup.procs").is_file():
-            continue
-        try:
-            group.mkdir()
-            (group / "cgroup.procs").write_text(str(os.getpid()))
-        except OSError:
-            continue
-
-        def read(path: Path = group / file, unit: float = per_second) -> float:
-            return int(path.read_text().split()[-1 if unit == 1e9 else 1]) / unit
-
-        try:
-            yield "computing", read
-        finally:
-            (Path(root) / "cgroup.procs").write_text(str(os.getpid()))
-            close_zygotes()
-            with contextlib.suppress(OSError):  # a process of the group is still ending
-                group.rmdir()
-        return
-    yield "clock", time.monotonic
 
 
 def graded(course: Course, seconds: Callable[[], float]) -> tuple[list[GradedSubmission], list[float]]:
