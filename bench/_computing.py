@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from autograder.kernel._parent import close_zygotes
-
-_GROUPS = (("/sys/fs/cgroup/cpuacct", "cpuacct.usage", 1e9), ("/sys/fs/cgroup", "cpu.stat", 1e6))
+#: Where control groups are, versions 1 and 2.
+_ROOTS = (Path("/sys/fs/cgroup/cpuacct"), Path("/sys/fs/cgroup"))
 
 
 @contextlib.contextmanager
-def stopwatch() -> Iterator[tuple[str, Callable[[], float]]]:
-    """What is counted, and the seconds so far: of computing by this process and all that it starts, or on the clock."""
-    for root, file, per_second in _GROUPS:
-        group = Path(root, f"two-switches-{os.getpid()}")
-        if not Path(root, "cgroup.procs").is_file():
+def control_group() -> Iterator[str]:
+    """The folder of a new group that this process is in meanwhile; empty where none can be made."""
+    for root in _ROOTS:
+        group = root / f"two-switches-{os.getpid()}"
+        if not (root / "cgroup.procs").is_file():
             continue
         try:
             group.mkdir()
             (group / "cgroup.procs").write_text(str(os.getpid()))
         except OSError:
             continue
-
-        def read(path: Path = group / file, unit: float = per_second) -> float:
-            return int(path.read_text().split()[-1 if unit == 1e9 else 1]) / unit
-
         try:
-            yield "computing", read
+            yield str(group)
         finally:
-            (Path(root) / "cgroup.procs").write_text(str(os.getpid()))
-            close_zygotes()
+            (root / "cgroup.procs").write_text(str(os.getpid()))
             with contextlib.suppress(OSError):  # a process of the group is still ending
                 group.rmdir()
         return
-    yield "clock", time.monotonic
+    yield ""
+
+
+def reader(group: str) -> Callable[[], float]:
+    """Tells the seconds so far of all processes in a group and of those that have ended."""
+    return partial(_read, Path(group))
+
+
+def _read(group: Path) -> float:
+    old = group / "cpuacct.usage"
+    if old.is_file():
+        return int(old.read_text()) / 1e9
+    usage, microseconds = (group / "cpu.stat").read_text().split()[:2]
+    assert usage == "usage_usec", usage
+    return int(microseconds) / 1e6

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 RESULTS = Path(__file__).parent / "results"
 
 
 def write(name: str, **numbers: Any) -> None:
     """Write ``bench/results/NAME.json`` and say so."""
+    import torch  # here: a study of memory does without it as long as what it studies does
+
     RESULTS.mkdir(exist_ok=True)
     record = {
         "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),

@@ -169,7 +169,15 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
         ),
         "start": f"{statistics.median(run['started_seconds'] for run in sizes.values()):.1f}",
         "sizes_table": table(
-            ("submissions", "seconds", "seconds each", "of them the gradebook's", "MB of gradebook", "MiB at most"),
+            (
+                "submissions",
+                "seconds",
+                "seconds each",
+                "of them the gradebook's",
+                "MB of gradebook",
+                "MiB, median",
+                "MiB at most",
+            ),
             [
                 (
                     f"{n:,}",
@@ -177,6 +185,7 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
                     f"{run['seconds'] / n:.3f}",
                     f"{run['gradebook_seconds'] / n:.3f}",
                     f"{run['gradebook_bytes'] / 1e6:.1f}",
+                    f"{run['median_mib']:,}",
                     f"{run['peak_mib']:,}",
                 )
                 for n, run in sizes.items()
@@ -185,8 +194,17 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
         "workers": scale["workers"],
         "fewer": " and ".join(f"{seconds:.1f} with {n}" for n, seconds in fewer.items()),
         "per_set": scale["per_set"],
+        **_lasting(max(sizes.items())),
         "floor_table": table(
-            ("problem set", "seconds", "without the start", "floor", "ratio", "ratio without the start"),
+            (
+                "problem set",
+                "seconds",
+                "without the start",
+                "floor",
+                "ratio",
+                "ratio without the start",
+                "the same, all cores at it",
+            ),
             [
                 (
                     f"`{name}`",
@@ -195,10 +213,44 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
                     f"{one['floor_seconds']:.1f}",
                     f"{one['seconds'] / one['floor_seconds']:.1f}",
                     f"{_going(one) / one['floor_seconds']:.1f}",
+                    f"{_going(one) / one['floor_side_by_side_seconds']:.1f}",
                 )
                 for name, one in scale["sets"].items()
             ],
         ),
+        "computing_table": table(
+            ("problem set", "the cells alone", "kernels", "workers", "writer"),
+            [
+                (
+                    f"`{name}`",
+                    f"{1000 * scale['cores'] * one['floor_seconds'] / scale['per_set']:.0f}",
+                    *(_each(one["computing"].get(who), scale["per_set"] - 1) for who in _WHO),
+                )
+                for name, one in scale["sets"].items()
+            ],
+        ),
+    }
+
+
+#: The processes of a run, as their computing is recorded.
+_WHO = ("kernels", "workers", "writer")
+
+
+def _each(seconds: float | None, count: int) -> str:
+    """Milliseconds for each of so many."""
+    return "not measured" if seconds is None else f"{1000 * seconds / count:.0f}"
+
+
+def _lasting(largest: tuple[int, Numbers]) -> dict[str, object]:
+    """What lasting processes keep to themselves, early and late in the largest run."""
+    count, run = largest
+    own = sorted((int(n), mib) for n, mib in run["own_mib"].items())
+    (early, before), (_, after) = own[0], own[-1]
+    return {
+        "largest": f"{count:,}",
+        "early": f"{early:,}",
+        **{f"{who}_early": before[who] for who in ("writer", "workers")},
+        **{f"{who}_late": after[who] for who in ("writer", "workers")},
     }
 
 
@@ -240,7 +292,7 @@ Every exported score was the one that the corpora state.
 
 def _plan(plan: Numbers, scale: Numbers) -> dict[str, object]:
     sets = plan["problem_sets"]
-    seconds = {name: statistics.fmean(one["seconds"]) for name, one in sets.items()}
+    seconds = {name: scale["cores"] * _going(one) / (scale["per_set"] - 1) for name, one in scale["sets"].items()}
     rows = [
         (
             f"`{name}`",
@@ -258,32 +310,16 @@ def _plan(plan: Numbers, scale: Numbers) -> dict[str, object]:
     sent = sum(one["result_bytes"] for one in sets.values())
     rows.append(("all", f"{learner:.2f}", f"{1000 * writer:.0f}", f"{gradebook / 1000:.1f}", f"{notebooks / 1000:.0f}"))
 
-    # What a core spends on a notebook besides computing, seen in the largest run: waiting, above all.
-    alone = seconds["ps0-switches"]
-    count, run = max(((int(n), run) for n, run in scale["sizes"].items()), key=lambda pair: pair[0])
-    whole = scale["cores"] * run["seconds"] / count
-    waiting = max(0.0, whole - alone)
-    told = (
-        f"A run's cores also wait: in a run of {count:,} submissions of problem set 0, {scale['cores']} cores "
-        f"were there for {whole:.2f} seconds of a core for each, which computes for {alone:.2f}. "
-        f"That leaves {waiting:.2f} seconds for each notebook. It took {run['peak_mib']:,} MiB of memory at most."
-    )
-    each = learner + waiting * len(sets)
-    hours, useful = LEARNERS * each / 3600, each / writer
+    run = max(scale["sizes"].items(), key=lambda pair: int(pair[0]))[1]
+    hours, useful = LEARNERS * learner / 3600, learner / writer
     columns = ("problem set", "seconds of a core", "ms of the writer", "kB in the gradebook", "kB of notebook")
     return {
-        "plan_counted": (
-            "The seconds are those of computing by all processes, however busy the machine was."
-            if plan["counted"] == "computing"
-            else "The seconds are those on the clock, on a machine that may have been busy."
-        ),
         "plan_table": table(columns, rows),
         "arithmetic_computing": "\n".join(
             [
                 f"- One learner, {len(sets)} notebooks: {learner:.2f} seconds of a core.",
-                f"- {told}",
-                f"- {LEARNERS:,} × ({learner:.2f} s + {len(sets)} × {waiting:.2f} s) ÷ 3,600 = "
-                f"{hours:,.0f} hours of a core.",
+                f"- {LEARNERS:,} × {learner:.2f} s ÷ 3,600 = {hours:,.0f} hours of a core.",
+                f"- In memory: {run['peak_mib']:,} MiB at most with {scale['workers']} workers, in the largest run.",
             ]
         ),
         "cores_table": table(
@@ -295,7 +331,7 @@ def _plan(plan: Numbers, scale: Numbers) -> dict[str, object]:
                 f"It takes {1000 * writer / len(sets):.0f} ms for each notebook, so "
                 f"{LEARNERS * len(sets):,} × {1000 * writer / len(sets):.0f} ms ÷ 3,600 = "
                 f"{LEARNERS * writer / 3600:,.1f} hours in all.",
-                f"The writer keeps up with {each:.2f} ÷ {writer:.3f} = {useful:,.0f} cores; "
+                f"The writer keeps up with {learner:.2f} ÷ {writer:.3f} = {useful:,.0f} cores; "
                 "more of them finish no earlier, and the table above counts no more.",
             ]
         ),

@@ -112,34 +112,39 @@ def test_a_gradebook_that_differs_after_a_kill_is_counted(tmp_path: Path) -> Non
 
 
 def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
-    one = {"seconds": [1.0, 3.0], "result_bytes": 10_000, "notebook_bytes": 10_000, "writer_seconds": 0.02}
+    one = {"result_bytes": 10_000, "notebook_bytes": 10_000, "writer_seconds": 0.02}
     sets = {"ps0-switches": {**one, "gradebook_bytes": 4000}, "ps1-dropout": {**one, "gradebook_bytes": 6000}}
 
     shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
     plan = json.loads((tmp_path / "plan.json").read_text()) | {"problem_sets": sets}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    run = {"started_seconds": 4.0, "gradebook_seconds": 10.0, "gradebook_bytes": 3_000_000}
-    quick = {"100": {**run, "seconds": 20.0, "peak_mib": 1}, "1000": {**run, "seconds": 1000.0, "peak_mib": 1}}
-    one_set = {"ps0-switches": {"seconds": 7.0, "started_seconds": 4.0, "floor_seconds": 2.0}}
-    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 3, "cores": 2, "per_set": 24}
-    runs |= {"sets": one_set, "fewer_workers_seconds": {"1": 30.0, "2": 21.0}, "sizes": quick}
-    (tmp_path / "scale.json").write_text(json.dumps(runs))
+    run = {"started_seconds": 4.0, "gradebook_seconds": 10.0, "gradebook_bytes": 3_000_000, "median_mib": 900}
+    own = {"100": {"writer": 81, "workers": 117}, "1000": {"writer": 85, "workers": 125}, "900": {}}
+    sizes = {"100": {**run, "seconds": 20.0, "peak_mib": 950, "own_mib": {}}}
+    sizes["1000"] = {**run, "seconds": 1000.0, "peak_mib": 1050, "own_mib": own}
+    floor = {"floor_seconds": 2.0, "floor_side_by_side_seconds": 2.5}
+    first = {**floor, "seconds": 9.0, "started_seconds": 4.0, "computing": {"writer": 0.6, "workers": 3, "kernels": 6}}
+    second = {**floor, "seconds": 29.0, "started_seconds": 4.0, "computing": {}}
+    runs = {"command": "", "date": "", "versions": {"torch": ""}, "workers": 3, "cores": 2, "per_set": 21}
+    runs |= {"sets": {"ps0-switches": first, "ps1-dropout": second}, "sizes": sizes}
+    (tmp_path / "scale.json").write_text(json.dumps(runs | {"fewer_workers_seconds": {"1": 30.0, "2": 21.0}}))
     page = scale_page.page(tmp_path)
     assert "with 3 worker processes" in page
     assert "In seconds, the run of 100 took 30.0 with 1 and 21.0 with 2." in page
     assert "the first result came after 4.0 seconds" in page
-    assert "| `ps0-switches` | 7.0 | 3.0 | 2.0 | 3.5 | 1.5 |" in page
-    assert "100,000 × (4.00 s + 2 × 0.00 s) ÷ 3,600 = 111 hours of a core" in page
-    assert "4.00 ÷ 0.040 = 100 cores" in page
-    assert "| 64 | 1.7 | 0.9 |" in page
+    assert "| 1,000 | 1000.0 | 1.000 | 0.010 | 3.0 | 900 | 1,050 |" in page
+    assert "In the run of 1,000, the process that writes kept 81 MiB to itself after 100 submissions and 85 MiB" in page
+    assert "the workers together kept 117 and 125." in page
+    assert "| `ps0-switches` | 9.0 | 5.0 | 2.0 | 4.5 | 2.5 | 2.0 |" in page
+    assert "| `ps0-switches` | 190 | 300 | 150 | 30 |" in page
+    assert "| `ps1-dropout` | 190 | not measured | not measured | not measured |" in page
+    # 2 cores were there for 5 and 25 seconds, for 20 submissions after the first
+    assert "100,000 × 3.00 s ÷ 3,600 = 83 hours of a core" in page
+    assert "1,050 MiB at most with 3 workers" in page
+    assert "3.00 ÷ 0.040 = 75 cores" in page
+    assert "| 64 | 1.3 | 0.7 |" in page
     assert "| 256 | 1.1 | 0.6 |" in page  # the writer is the limit
     assert "100,000 × 10.0 kB = 1.0 GB" in page
-
-    slow = {"100": {**run, "seconds": 900.0, "peak_mib": 1}, "1000": {**run, "seconds": 1250.0, "peak_mib": 1500}}
-    (tmp_path / "scale.json").write_text(json.dumps(runs | {"sizes": slow}))
-    page = scale_page.page(tmp_path)
-    assert "a run of 1,000 submissions of problem set 0, 2 cores were there for 2.50 seconds of a core" in page
-    assert "100,000 × (4.00 s + 2 × 0.50 s) ÷ 3,600 = 139 hours of a core" in page
 
 
 def test_a_class_s_day_is_told_where_it_was_measured(tmp_path: Path) -> None:
