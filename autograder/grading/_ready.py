@@ -7,14 +7,12 @@ import gc
 
 import nbformat
 
-from ..observe import _timeline
 from ..specs import _all
 from . import referee, submission
 
 __all__ = ["_all", "referee", "submission"]
 
 nbformat.validate(nbformat.v4.new_notebook())  # compiles the format's schema
-_timeline.to_html(())  # reads the fonts
 
 gc.collect()
 gc.freeze()  # what is here stays: the collector need not look through it again and again, in each worker

@@ -23,9 +23,11 @@ from ._levels import Limits
 
 #: The order in which the provisioner hands over the listening sockets; the name of a socket file ends in its place.
 CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
-#: What ipykernel imports while it starts.
+#: What ipykernel imports while it starts, and what IPython imports to show the first error.
 _AT_START = ("IPython.core.completerlib", "IPython.core.debugger", "IPython.extensions.storemagic", "encodings.idna")
-_AT_START += ("faulthandler", "tornado.platform.asyncio", "tornado.queues")
+_AT_START += ("IPython.core.oinspect", "IPython.core.logger", "faulthandler", "tornado.platform.asyncio")
+_AT_START += ("tornado.queues", "stack_data", "pygments.lexers.python", "pygments.formatters.html")
+_AT_START += ("pygments.formatters.terminal256",)
 _OUTPUT = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output"})
 _CUT = "\n[The output of this {what} is above {limit:,} bytes. The rest is not shown.]\n"
 
