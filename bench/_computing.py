@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 #: Where control groups are, versions 1 and 2.
@@ -34,15 +33,11 @@ def control_group() -> Iterator[str]:
     yield ""
 
 
-def reader(group: str) -> Callable[[], float]:
-    """Tells the seconds so far of all processes in a group and of those that have ended."""
-    return partial(_read, Path(group))
-
-
-def _read(group: Path) -> float:
-    old = group / "cpuacct.usage"
+def seconds_of(group: str) -> float:
+    """Of computing so far, by all processes of a group and those that have ended."""
+    old = Path(group, "cpuacct.usage")
     if old.is_file():
         return int(old.read_text()) / 1e9
-    usage, microseconds = (group / "cpu.stat").read_text().split()[:2]
+    usage, microseconds = Path(group, "cpu.stat").read_text().split()[:2]
     assert usage == "usage_usec", usage
     return int(microseconds) / 1e6

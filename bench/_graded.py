@@ -3,7 +3,11 @@
 It does what `autograder grade` does, in the same order, and imports no more before that: what the study itself needs
 would count as the grader's memory and, because each worker imports the main module again, as its start.
 
-    python -m bench._graded FOLDER PROBLEM_SET WORKERS LEVEL LOOK GROUP
+With `execute` in place of `grade` or `look`, the same submissions are only executed: by nbclient, in Jupyter's kernels
+forked from the same warm process, by as many workers, without walls, referee and gradebook. What every grader needs
+that runs notebooks in kernels.
+
+    python -m bench._graded grade|look|execute FOLDER PROBLEM_SET WORKERS LEVEL [GROUP]
 """
 
 from __future__ import annotations
@@ -14,18 +18,27 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import as_completed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
+
+from bench._computing import seconds_of
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 #: Between two looks at the memory; looking takes computing itself.
 INTERVAL = 2.0
 
 
-def graded(folder: Path, problem_set: str, workers: int, level: str, look: bool, computed: Callable[[], float] | None):
-    """Grade what has been handed in there; `look` at the memory, too. What came of it, as plain data."""
+def graded(folder: Path, problem_set: str, workers: int, level: str, look: bool, group: str) -> dict[str, Any]:
+    """Grade what has been handed in there, and `look` at the memory, too; what came of it, as plain data.
+
+    `group` is the control group that this process is in; empty: nothing is noted about whose the computing was.
+    """
     started = time.monotonic()
     from autograder.grading import warm
 
@@ -47,9 +60,9 @@ def graded(folder: Path, problem_set: str, workers: int, level: str, look: bool,
         count += 1
         if count == 1:
             result["started_seconds"] = time.monotonic() - started
-            before = by_whom(computed)
+            before = by_whom(group)
         if count == len(submissions):
-            result["computing"] = {who: seconds - before[who] for who, seconds in by_whom(computed).items()}
+            result["computing"] = {who: seconds - before[who] for who, seconds in by_whom(group).items()}
         if look and count % (len(submissions) // 10) == 0:
             result["own_mib"][count] = own_memory()
 
@@ -67,6 +80,39 @@ def graded(folder: Path, problem_set: str, workers: int, level: str, look: bool,
         result["seconds"] = time.monotonic() - started
     result["points"] = {student: one.points for student, one in summary.results.items()}
     return result | {"not_graded": summary.not_graded}
+
+
+def executed(folder: Path, problem_set: str, workers: int) -> dict[str, Any]:
+    """Execute what has been handed in there; seconds until the first and the last has been."""
+    started = time.monotonic()
+    from autograder.grading import warm
+
+    warm.begin("none")
+    import nbformat
+
+    from autograder.grading import runner
+    from autograder.grading.restore import read_notebook, restore
+
+    course = runner.Course.find(folder, problem_set)
+    released = nbformat.read(course.master, as_version=4)
+    notebooks = [restore(read_notebook(one.notebook.read_bytes()), released) for one in course.submissions()]
+    result: dict[str, Any] = {}
+    with runner.LocalWorkers(workers, "none")() as executor:
+        for done in as_completed([executor.submit(execute, notebook) for notebook in notebooks]):
+            done.result()
+            result.setdefault("started_seconds", time.monotonic() - started)
+        result["seconds"] = time.monotonic() - started
+    return result
+
+
+def execute(notebook: NotebookNode) -> None:
+    """Execute one notebook, in a worker."""
+    from nbclient import NotebookClient
+
+    from autograder.kernel import KERNEL_NAME
+
+    client = NotebookClient(notebook, kernel_name=KERNEL_NAME, allow_errors=True, shutdown_kernel="immediate")
+    client.execute(sandbox="none", env={"NBGRADER_EXECUTION": "autograde"})
 
 
 @contextlib.contextmanager
@@ -98,11 +144,11 @@ def worker_processes() -> list[psutil.Process]:
     return [one for child in children if "forkserver" in " ".join(child.cmdline()) for one in child.children()]
 
 
-def by_whom(computed: Callable[[], float] | None) -> dict[str, float]:
+def by_whom(group: str) -> dict[str, float]:
     """Seconds of computing so far, of this process and the workers; all besides is that of kernels."""
-    if computed is None:
+    if not group:
         return {}
-    total, writer = computed(), time.process_time()
+    total, writer = seconds_of(group), time.process_time()
     workers = sum(sum(process.cpu_times()[:2]) for process in worker_processes())
     return {"writer": writer, "workers": workers, "kernels": total - writer - workers}
 
@@ -113,10 +159,15 @@ def own_memory() -> dict[str, int]:
     return {"writer": psutil.Process().memory_full_info().uss >> 20, "workers": workers >> 20}
 
 
-if __name__ == "__main__":
-    from bench._computing import reader
-
+def main(what: str, folder: str, problem_set: str, workers: str, level: str, group: str = "") -> None:
+    """Do it, and print what was noted."""
     warnings.simplefilter("ignore")  # of nbgrader's dependencies
-    folder, problem_set, workers, level, look, group = sys.argv[1:]
-    ran = graded(Path(folder), problem_set, int(workers), level, look == "look", reader(group) if group else None)
-    print(json.dumps(ran))
+    if what == "execute":
+        noted = executed(Path(folder), problem_set, int(workers))
+    else:
+        noted = graded(Path(folder), problem_set, int(workers), level, what == "look", group)
+    print(json.dumps(noted))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -4,6 +4,8 @@ The floor is what the cells compute anyway: each submission's code cells, run on
 that was forked with everything imported, without Jupyter, sandbox, referee or gradebook; seconds of computing, divided
 by the number of cores. It is measured before and after the grading, because a machine is not equally fast at all times,
 and the mean counts; and once more with all cores at it side by side, as grading has them, because cores share caches.
+Another floor is what a grader needs that runs the cells in Jupyter's kernels: nbclient alone, with kernels forked from
+the same warm process, without walls, referee and gradebook; seconds on the clock from the first result to the last.
 
 Time is on the clock, to the last submission: from the start of the workers, and from the first result on, with which
 the start is over. Of the computing from then on, a control group tells how much there was, and the processes how much
@@ -51,19 +53,17 @@ WORKERS = CORES + 1  # as `autograder grade` has them
 Numbers = dict[str, Any]
 
 
-def graded(folder: Path, problem_set: str, workers: int = WORKERS, look: bool = False, group: str = "") -> Numbers:
-    """Grade what has been handed in there, in a process of its own; what it noted.
+def ran(what: str, folder: Path, problem_set: str, workers: int = WORKERS, group: str = "") -> Numbers:
+    """`grade` what has been handed in there, `look` at the memory meanwhile, or only `execute` it; what was noted.
 
-    `look` at the memory, too. With a control group, it is noted whose the computing was.
+    In a process of its own. With a control group, it is noted whose the computing was.
     """
-    command = [sys.executable, "-m", "bench._graded", str(folder), problem_set, str(workers), LEVEL]
-    done = subprocess.run(
-        [*command, "look" if look else "", group], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
-    run = json.loads(done.stdout)
-    if run["not_graded"]:
-        raise SystemExit(f"could not be graded: {run['not_graded']}")
-    return run
+    command = [sys.executable, "-m", "bench._graded", what, str(folder), problem_set, str(workers), LEVEL, group]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    noted = json.loads(done.stdout)
+    if noted.get("not_graded"):
+        raise SystemExit(f"could not be graded: {noted['not_graded']}")
+    return noted
 
 
 def floor(folder: Path, problem_set: str, side_by_side: int = 1) -> float:
@@ -107,8 +107,8 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
     with tempfile.TemporaryDirectory() as place, control_group() as group:
         for count in [n for n in (10, 100, 1000) if n <= largest]:
             folder = course(Path(place, f"of-{count}"), count, stock=False)
-            run = graded(folder, SET, look=True)
-            sizes[count] = seconds_of(run, "seconds", "started_seconds", "gradebook_seconds") | {
+            run = ran("look", folder, SET)
+            sizes[count] = rounded(run, "seconds", "started_seconds", "gradebook_seconds") | {
                 "gradebook_bytes": (folder / "gradebook.db").stat().st_size,
                 "peak_mib": max(run["memory_mib"]),
                 "median_mib": round(statistics.median(run["memory_mib"])),
@@ -116,7 +116,7 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
             }
             print(f"{count:5} submissions: {run['seconds'] / count:6.3f} s each, {sizes[count]}", flush=True)
             for workers in range(1, WORKERS) if count == 100 else ():
-                one = graded(folder, SET, workers=workers)
+                one = ran("grade", folder, SET, workers)
                 if one["points"] != run["points"]:
                     raise SystemExit(f"{workers} workers give other points than {WORKERS}")
                 fewer[workers] = round(one["seconds"], 2)
@@ -125,11 +125,13 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
             name = master.parent.name
             folder = course(Path(place, name), per_set, stock=False, problem_set=name)
             before = floor(folder, name)
-            run = graded(folder, name, group=group)
+            run = ran("grade", folder, name, group=group)
             least = statistics.fmean([before, floor(folder, name)]) / CORES
-            sets[name] = seconds_of(run, "seconds", "started_seconds") | {
+            executed = ran("execute", folder, name)
+            sets[name] = rounded(run, "seconds", "started_seconds") | {
                 "floor_seconds": round(least, 2),
                 "floor_side_by_side_seconds": round(floor(folder, name, CORES) / CORES, 2),
+                "executed_seconds": round(executed["seconds"] - executed["started_seconds"], 2),
                 "computing": {who: round(seconds, 2) for who, seconds in run["computing"].items()},
             }
             print(f"{name}: ratio {run['seconds'] / least:.2f}, {sets[name]}", flush=True)
@@ -139,7 +141,7 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
     )  # fmt: skip
 
 
-def seconds_of(run: Numbers, *names: str) -> Numbers:
+def rounded(run: Numbers, *names: str) -> Numbers:
     """Some of what a run has noted, as it is recorded."""
     return {name: round(run[name], 2) for name in names}
 
