@@ -229,3 +229,19 @@ def test_who_knows_few_kinds_of_layers_still_shows_whose_flag_they_look_at(known
     assert right.findings[1].passed, str(right)
     assert not wrong.findings[1].passed, str(wrong)
     assert wrong.findings[1].misconception == "root-flag-only"
+
+
+def test_what_is_random_is_called_so_though_one_case_repeats_by_chance() -> None:
+    right = RIGHT["evaluation.evaluate"].build()
+    losses: list[float] = []
+
+    def evaluate(model, loader, loss_fn):
+        result = right(model, loader, loss_fn)
+        losses.append(result["loss"])
+        # the same data twice: repeated exactly in the case that is looked at first, which has no dropout layer
+        plain = not any(isinstance(m, torch.nn.modules.dropout._DropoutNd) for m in model.modules())
+        return {**result, "loss": result["loss"] + (1.0 if plain else len(losses))}
+
+    report = grade("evaluation.evaluate", evaluate, seed=1)
+    assert report.findings[0].check.startswith("Loss and accuracy")
+    assert report.findings[0].misconception == "nondeterministic"
