@@ -244,7 +244,7 @@ _WHO = ("kernels", "workers", "writer")
 
 def _each(seconds: float | None, count: int) -> str:
     """Milliseconds for each of so many."""
-    return "not measured" if seconds is None else f"{1000 * seconds / count:.0f}"
+    return "not measured" if seconds is None else f"{1000 * seconds / count:,.0f}"
 
 
 def _lasting(largest: tuple[int, Numbers]) -> dict[str, object]:
