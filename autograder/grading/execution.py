@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
-import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from ..kernel import KERNEL_NAME, SandboxUnavailable
 from ..kernel import Limits as KernelLimits
+from ..kernel import SandboxUnavailable
+from ..kernel.line import LineKernel
 from ..specs import MIME, wire
 from .restore import RECORD, digest_of
 from .seed import case_seed
@@ -101,7 +101,7 @@ async def run(
     stop = _Stop()
     serving = asyncio.ensure_future(referee.serve())
     with _folder(files or {}) as folder:
-        client = _Client(notebook, limits, kernel_name=KERNEL_NAME)
+        client = _Client(notebook, limits)
         try:
             try:
                 await client.start(referee, folder, sandbox, without)
@@ -109,7 +109,7 @@ async def run(
                 raise
             except Exception as error:
                 raise KernelDidNotStart(client.why_ended or f"{type(error).__name__}: {error}") from error
-            sandbox = client.sandbox
+            sandbox = client.kernel.sandbox_level
             stop = await _run_cells(client, referee, limits, verdicts)
         finally:
             await client.stop()
@@ -150,7 +150,7 @@ async def _run_cells(client: _Client, referee: Referee, limits: Limits, verdicts
             grade_id = cell.metadata.nbgrader["grade_id"]
             referee.expect(exercise_of(grade_id), float(cell.metadata.nbgrader["points"]))
         try:
-            if await client.provisioner.poll() is not None:
+            if client.kernel.poll() is not None:
                 raise DeadKernelError("between two cells")
             await asyncio.wait_for(client.async_execute_cell(cell, index), max(until - time.monotonic(), 0.001))
         except Exception as error:
@@ -194,7 +194,7 @@ def _why_none(grade_id: str, errors: Mapping[str, str | None], stop: _Stop) -> s
 class _Client(NotebookClient):
     """nbclient's, for kernels that may be hostile: bounded output, no widgets, no waiting for the stubborn."""
 
-    def __init__(self, notebook: NotebookNode, limits: Limits, **more: Any) -> None:
+    def __init__(self, notebook: NotebookNode, limits: Limits) -> None:
         super().__init__(
             notebook,
             allow_errors=True,
@@ -207,11 +207,8 @@ class _Client(NotebookClient):
             error_on_timeout={"ename": TIMEOUT, "evalue": "", "traceback": ["The cell was stopped: it ran too long."]},
             iopub_timeout=limits.grace_seconds,
             raise_on_iopub_timeout=True,
-            startup_timeout=limits.start_seconds,
             on_cell_executed=_record_error,
             shutdown_kernel="immediate",
-            ipython_hist_file="",  # the kernel keeps no history anyway
-            **more,
         )
         # nbclient tells of every timeout and every kernel that ends; what counts of that is in the verdicts
         self.log = logging.getLogger(f"{__name__}.client")
@@ -219,16 +216,15 @@ class _Client(NotebookClient):
         self._most = limits.output_bytes
         self._seconds = float(limits.notebook_seconds + limits.start_seconds)
         self._shown: dict[int, int] = {}
-        self.provisioner: Any = None
+        self.km = LineKernel()
+        self.kernel = self.km.process
 
     async def start(self, referee: Referee, folder: str, sandbox: str, without: Collection[str]) -> None:
-        self.create_kernel_manager()
         descriptor = referee.kernel_end
-        environment = {"NBGRADER_EXECUTION": "autograde", wire.VARIABLE: str(descriptor)}
         try:
-            await self.async_start_new_kernel(
+            await self.km.start(
                 cwd=folder,
-                env=environment,
+                env={"NBGRADER_EXECUTION": "autograde", wire.VARIABLE: str(descriptor)},
                 pass_fds=(descriptor,),
                 sandbox=sandbox,
                 without=without,
@@ -236,30 +232,24 @@ class _Client(NotebookClient):
             )
         finally:
             referee.handed_over()
-            self.provisioner = self.km.provisioner
-        self.sandbox = self.provisioner.sandbox_level
-        await self.async_start_new_kernel_client()
-        # A message to a kernel that has ended between two cells would wait for ever, and everything here with it.
-        for channel in (self.kc.shell_channel, self.kc.control_channel):
-            channel.socket.setsockopt(zmq.SNDTIMEO, 1000 * self.iopub_timeout)
+        self.kc = self.km
 
     @property
     def why_ended(self) -> str:
-        """What the provisioner says about the kernel's end."""
-        return (self.provisioner and self.provisioner.stopped) or ""
+        """What is known about the kernel's end."""
+        return self.kernel.stopped or ""
 
     async def exit_status(self) -> int | None:
         """How the kernel ended; None if it has not."""
         for _ in range(20):  # the one who watches it needs a moment
-            if (status := await self.provisioner.poll()) is not None:
+            if (status := self.kernel.poll()) is not None:
                 return status
             await asyncio.sleep(0.01)
         return None
 
     async def stop(self) -> None:
-        if self.km is not None:
-            with contextlib.suppress(Exception):
-                await self._async_cleanup_kernel()
+        with contextlib.suppress(Exception):
+            await self._async_cleanup_kernel()
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         if msg["msg_type"].startswith("comm"):

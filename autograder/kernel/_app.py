@@ -32,46 +32,55 @@ _OUTPUT = frozenset({"stream", "display_data", "update_display_data", "execute_r
 _CUT = "\n[The output of this {what} is above {limit:,} bytes. The rest is not shown.]\n"
 
 
-class CappedIOPubThread(IOPubThread):
-    """Passes on what a kernel prints and shows until it is too much; then says so, and drops the rest.
+class Cap:
+    """What a kernel prints and shows is passed on until it is too much; the first time it is, that is said instead.
 
     For accidents. A notebook that gets round it meets the second meter, in the grading process (`_client`).
     """
 
-    def __init__(self, socket: Any, *, session: Any, limits: Limits) -> None:
-        super().__init__(socket, pipe=False, session=session)
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.of_cell = self.of_notebook = 0
         self.said: set[str] = set()
 
-    def send_multipart(self, frames: Sequence[Any], *args: Any, **kwargs: Any) -> None:
-        """Send one message, or not."""
-        place = list(frames).index(DELIM)
-        header = json.loads(bytes(frames[place + 2]))
-        kind = header["msg_type"]
+    def instead(self, kind: str, size: int) -> str | None:
+        """None if a message of this kind and size is to be sent; else the text to send instead, which may be empty."""
         if kind == "execute_input":
             self.of_cell = 0
             self.said.discard("cell")
         if kind not in _OUTPUT:
-            return super().send_multipart(frames, *args, **kwargs)
-        size = sum(len(bytes(frame)) for frame in frames[place:])
+            return None
         for what, used, limit in (
             ("cell", self.of_cell, self.limits.cell_output_bytes),
             ("notebook", self.of_notebook, self.limits.output_bytes),
         ):
             if used + size > limit:
-                return self._say(what, limit, json.loads(bytes(frames[place + 3])))
+                text = "" if what in self.said else _CUT.format(what=what, limit=limit)
+                self.said.add(what)
+                return text
         self.of_cell += size
         self.of_notebook += size
-        return super().send_multipart(frames, *args, **kwargs)
+        return None
 
-    def _say(self, what: str, limit: int, parent: dict[str, Any]) -> None:
-        if what in self.said:
-            return
-        self.said.add(what)
-        content = {"name": "stdout", "text": _CUT.format(what=what, limit=limit)}
-        message = self.session.msg("stream", content, parent={"header": parent})
-        super().send_multipart([b"stream.stdout", *self.session.serialize(message)])
+
+class CappedIOPubThread(IOPubThread):
+    """Sends what a kernel prints and shows under a cap."""
+
+    def __init__(self, socket: Any, *, session: Any, limits: Limits) -> None:
+        super().__init__(socket, pipe=False, session=session)
+        self.cap = Cap(limits)
+
+    def send_multipart(self, frames: Sequence[Any], *args: Any, **kwargs: Any) -> None:
+        """Send one message, or not."""
+        place = list(frames).index(DELIM)
+        header = json.loads(bytes(frames[place + 2]))
+        text = self.cap.instead(header["msg_type"], sum(len(bytes(frame)) for frame in frames[place:]))
+        if text is None:
+            super().send_multipart(frames, *args, **kwargs)
+        elif text:
+            parent = {"header": json.loads(bytes(frames[place + 3]))}
+            message = self.session.msg("stream", {"name": "stdout", "text": text}, parent=parent)
+            super().send_multipart([b"stream.stdout", *self.session.serialize(message)])
 
 
 class _ReadyHeartbeat(Heartbeat):
@@ -82,12 +91,19 @@ class _ReadyHeartbeat(Heartbeat):
         self.socket.bind(f"ipc://kernel-{self.port}")
 
 
-class KernelApp(IPKernelApp):
-    """ipykernel without a connection file: the provisioner hands over sockets that listen already."""
+class BareApp(IPKernelApp):
+    """ipykernel without what only a kernel needs that others find and connect to; made ready, and not yet started."""
 
-    descriptors: tuple[int, ...] = ()
     limits = Limits()
     ignore_cwd = True  # IPython would put the folder before site-packages: torch.py in it would be torch
+
+    @staticmethod
+    def settings() -> Config:
+        """Of all kernels."""
+        settings = Config()
+        settings.HistoryManager.enabled = False  # no file in a home folder that is empty, no thread that writes it
+        settings.IPKernelApp.log_level = logging.ERROR
+        return settings
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
         """As ipykernel, if there is anything to parse: making the parser takes a tenth of a kernel's start."""
@@ -96,12 +112,39 @@ class KernelApp(IPKernelApp):
 
     def init_connection_file(self) -> None:
         """There is none."""
-        self.transport, self.ip = "ipc", "kernel"
-        for number, channel in enumerate(CHANNELS, 1):
-            setattr(self, f"{channel}_port", number)
 
     def write_connection_file(self, **_: Any) -> None:
         """There is none."""
+
+    def log_connection_info(self) -> None:
+        """Nobody else connects."""
+
+    def init_kernel(self) -> None:
+        """As ipykernel, but without its list of all loaded modules, which is for the debugger that is not there.
+
+        To look at a module is to write to it (it counts who refers to it), and in a forked process the page that is
+        written to has to be copied: the list took a third of a kernel's start.
+        """
+        ipkernel.sys = SimpleNamespace(modules={})
+        try:
+            self._make_kernel()
+        finally:
+            ipkernel.sys = sys
+
+    def _make_kernel(self) -> None:
+        super().init_kernel()
+
+
+class KernelApp(BareApp):
+    """ipykernel without a connection file: the provisioner hands over sockets that listen already."""
+
+    descriptors: tuple[int, ...] = ()
+
+    def init_connection_file(self) -> None:
+        """There is none."""
+        self.transport, self.ip = "ipc", "kernel"
+        for number, channel in enumerate(CHANNELS, 1):
+            setattr(self, f"{channel}_port", number)
 
     def log_connection_info(self) -> None:
         """Nobody else connects; only note the numbers."""
@@ -116,18 +159,6 @@ class KernelApp(IPKernelApp):
         """As ipykernel, but the debugger does not keep looking for a socket file that cannot be seen in here."""
         super().init_control(context)
         self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
-
-    def init_kernel(self) -> None:
-        """As ipykernel, but without its list of all loaded modules, which is for the debugger that is not there.
-
-        To look at a module is to write to it (it counts who refers to it), and in a forked process the page that is
-        written to has to be copied: the list took a third of a kernel's start.
-        """
-        ipkernel.sys = SimpleNamespace(modules={})
-        try:
-            super().init_kernel()
-        finally:
-            ipkernel.sys = sys
 
     def init_iopub(self, context: Any) -> None:
         """As ipykernel, with the cap."""
@@ -162,11 +193,7 @@ def start(descriptors: tuple[int, ...], key: str, arguments: list[str], limits: 
 
     `arguments` are those of ipykernel's command line.
     """
-    sys.argv = ["ipykernel"]
-    settings = Config()
-    settings.HistoryManager.enabled = False  # no file in a home folder that is empty, no thread that writes it
-    settings.IPKernelApp.log_level = logging.ERROR
-    app = KernelApp.instance(config=settings)
+    app = KernelApp.instance(config=KernelApp.settings())
     app.descriptors, app.limits = descriptors, limits
     app.session.key = key.encode()
     app.initialize(arguments)

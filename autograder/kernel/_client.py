@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from queue import Empty
-from typing import Any
+from typing import Any, Protocol
 
 import zmq
 import zmq.asyncio
@@ -14,40 +14,63 @@ from jupyter_client.channels import AsyncZMQSocketChannel, ZMQSocketChannel
 from jupyter_core.utils import ensure_async, run_sync
 from traitlets import Type
 
+from ._levels import Limits
+
 _AT_LEAST = 1024  # bytes that one output costs in the reader's memory, however short it is
 _QUEUE = 16  # messages that wait on this side; the others wait in the kernel's process
 _OUTPUT = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error", "comm_msg"})
 
 
-class Meter:
-    """Counts what a kernel sends as output, and has the provisioner end it when that is too much."""
+class Kernel(Protocol):
+    """What a meter needs of the kernel that it reads from."""
 
-    def __init__(self, provisioner: Any) -> None:
-        self.provisioner = provisioner
-        self.most = 2 * provisioner.limits.output_bytes
+    limits: Limits
+
+    def stop(self, reason: str) -> None:
+        """End it."""
+
+
+class Meter:
+    """Counts what a kernel sends as output, and has it ended when that is too much."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.most = 2 * kernel.limits.output_bytes
         self.used = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the kernel has been ended."""
+        return self.used > self.most
 
     def read(self, session: Any, frames: list[bytes]) -> dict[str, Any] | None:
         """The message in the frames; None if it is not to be passed on."""
-        if self.used > self.most:
+        if self.full:
             return None
         try:
             _, parts = session.feed_identities(frames)
             message = session.deserialize(parts)
             kind = message["header"]["msg_type"]
         except Exception:  # whoever wrote it is not ipykernel, whatever is wrong with it
-            self._stop("sent a message that is none of Jupyter's")
+            self.refuse()
             return None
-        if kind in _OUTPUT:
-            self.used += max(_AT_LEAST, sum(map(len, frames)))
-            if self.used > self.most:
+        return message if kind not in _OUTPUT or self.count(sum(map(len, frames))) else None
+
+    def count(self, size: int) -> bool:
+        """Whether a message of this size is to be passed on."""
+        if not self.full:
+            self.used += max(_AT_LEAST, size)
+            if self.full:
                 self._stop(f"sent more than {self.most:,} bytes of output")
-                return None
-        return message
+        return not self.full
+
+    def refuse(self) -> None:
+        """What came cannot be read."""
+        self._stop("sent a message that is none of Jupyter's")
 
     def _stop(self, reason: str) -> None:
         self.used = self.most + 1
-        self.provisioner.stop(reason)
+        self.kernel.stop(reason)
 
 
 class _AsyncChannel(AsyncZMQSocketChannel):

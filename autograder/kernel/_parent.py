@@ -309,8 +309,11 @@ class Seat:
         key: str,
         cwd: str,
         pass_fds: Sequence[int],
+        line: Sequence[int] = (),
     ) -> int:
         """Have the zygote fork a kernel into this seat; its process number as it sees it itself.
+
+        It listens on Jupyter's sockets; with a `line`, the kernel's ends of it, it has that instead.
 
         Raises SandboxUnavailable if a wall cannot be built, RuntimeError if the kernel does not start.
         """
@@ -330,6 +333,7 @@ class Seat:
             },
             "arguments": arguments,
             "key": key,
+            "line": bool(line),
             "cwd": cwd,
             "private": private,
             "readable": zygote.readable,
@@ -340,8 +344,10 @@ class Seat:
         with contextlib.ExitStack() as handed_over:
             handed_over.enter_context(theirs)
             files = handed_over.enter_context(packed(cwd if private else None, limits.disk_mib))
-            listening = [handed_over.enter_context(self._listen(number)) for number, _ in enumerate(CHANNELS, 1)]
-            zygote.ask(request, [each.fileno() for each in (theirs, *listening, files)] + list(pass_fds))
+            sockets = line or [
+                handed_over.enter_context(self._listen(number)).fileno() for number, _ in enumerate(CHANNELS, 1)
+            ]
+            zygote.ask(request, [theirs.fileno(), *sockets, files.fileno(), *pass_fds])
         self.link.settimeout(_REPLY_SECONDS)
         words = self.link.recv(LARGEST_REQUEST)
         self.link.setblocking(False)

@@ -21,7 +21,7 @@ import tempfile
 from functools import partial
 from typing import Any, NoReturn
 
-from . import _app, _keeper, _linux, _sandbox
+from . import _app, _keeper, _line_app, _linux, _sandbox
 from ._levels import Layer, Limits
 
 LARGEST_REQUEST = 1 << 18
@@ -95,7 +95,11 @@ def _kernel(
         except OSError as error:
             _keeper.report(link, failed=str(error), wall=True)
             os._exit(1)
-        app = _app.start(sockets, request["key"], request["arguments"], limits)
+        sys.argv = ["ipykernel"]
+        if request["line"]:
+            app: _app.BareApp = _line_app.start(sockets, request["arguments"], limits)
+        else:
+            app = _app.start(sockets, request["key"], request["arguments"], limits)
         _keeper.report(link, running=os.getpid())
         link.close()  # a notebook is not to speak for us
         app.start()
@@ -119,7 +123,7 @@ def _place_descriptors(
     null = os.open(os.devnull, os.O_RDWR)  # 0
     os.dup2(null, 1)
     os.dup2(null, 2)
-    last = 2 + len(_app.CHANNELS)
+    last = len(moved) - len(keep)
     for wanted, descriptor in zip(keep, moved[last:], strict=True):
         os.dup2(descriptor, wanted, inheritable=False)
         os.close(descriptor)

@@ -239,7 +239,7 @@ def test_a_crash_is_a_crash(run: Callable[..., Ran], level: SandboxLevel) -> Non
     ran = run("import os; os.abort()", "print('not reached')", sandbox=level)
     assert ran.died
     assert ran.provisioner.stopped is None
-    assert ran.provisioner._ended == -signal.SIGABRT
+    assert ran.provisioner._process._ended == -signal.SIGABRT
     assert ran.outputs[1] == ""
 
 

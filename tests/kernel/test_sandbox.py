@@ -168,7 +168,7 @@ def test_two_kernels_at_once_do_not_see_each_other(tmp_path: Path, level: Sandbo
         assert int(process) == host_pid
         empty = tmp_path / "empty"
         empty.mkdir()
-        address = manager.provisioner._seat.address
+        address = manager.provisioner._process.seat.address
         ran = await run_async(
             f"print(sorted(__import__('os').listdir({folder!r})))",
             f"import os; os.kill({host_pid}, 0); print('own' if os.getpid() == {host_pid} else 'other')",

@@ -1,0 +1,215 @@
+"""The kernel on one line: ipykernel without Jupyter's five sockets and their threads, for one cell after the other.
+
+A grader is the only one who talks to its kernel, and asks for one thing at a time. For that, sockets, signatures and
+threads take longer than most cells do. The messages are Jupyter's all the same, as JSON, each behind its length;
+`line.py` has the other end. What is printed past Python goes straight into two pipes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from ipykernel.iostream import IOPubThread, OutStream
+from jupyter_client.session import Session, json_packer, json_unpacker
+from tornado.ioloop import IOLoop
+from traitlets.utils.importstring import import_item
+
+from ._app import BareApp, Cap
+from ._levels import Limits
+from ._wire import LENGTH
+
+_PROMPT = 20  # lines of a cell that are sent at once; those that follow, a few at a time
+_WAIT = 0.1  # seconds that they may wait for more
+_MANY = 1 << 14  # characters that are not kept waiting
+
+
+class LineSession(Session):
+    """Sends Jupyter's messages over the line, whatever socket they are meant for, until it is too much."""
+
+    def __init__(self, line: socket.socket, limits: Limits, **more: Any) -> None:
+        super().__init__(**more)
+        self._line, self._cap, self._one = line, Cap(limits), threading.Lock()
+        self._owner = os.getpid()
+
+    def send(
+        self, stream: Any, msg_or_type: Any, content: Any = None, parent: Any = None, ident: Any = None,
+        buffers: Any = None, track: bool = False, header: Any = None, metadata: Any = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Send one message, as Jupyter's Session does; in a forked child, only what it prints, past us."""
+        message = msg_or_type
+        if not isinstance(message, dict):
+            message = self.msg(msg_or_type, content, parent, header, metadata)
+        if os.getpid() != self._owner:
+            if message["header"]["msg_type"] == "stream":
+                os.write(2 if message["content"]["name"] == "stderr" else 1, message["content"]["text"].encode())
+            return message
+        kind, packed = message["header"]["msg_type"], _packed(message)
+        with self._one:
+            text = self._cap.instead(kind, len(packed))
+            if text is None:
+                self._write(packed)
+            elif text:
+                told = self.msg("stream", {"name": "stdout", "text": text})
+                self._write(_packed(told | {"parent_header": message["parent_header"]}))
+        return message
+
+    def _write(self, packed: bytes) -> None:
+        with contextlib.suppress(OSError):  # the grader has gone, and the kernel goes with it
+            self._line.sendall(LENGTH.pack(len(packed)) + packed)
+
+
+def _packed(message: dict[str, Any]) -> bytes:
+    """What its reader needs of a message."""
+    parent = message["parent_header"]
+    return json_packer(
+        {
+            "header": {"msg_type": message["header"]["msg_type"]},
+            "parent_header": {"msg_id": parent.get("msg_id", "")},
+            "metadata": {},
+            "content": message["content"],
+        }
+    )
+
+
+class _NoThread(IOPubThread):
+    """For streams that send for themselves."""
+
+    thread = io_loop = None
+
+    def __init__(self) -> None:
+        """Nothing to start."""
+
+    def schedule(self, f: Any) -> None:
+        """What would be done later is done when a stream says so."""
+
+
+class LineStream(OutStream):
+    """ipykernel's, that decides itself when it sends."""
+
+    def __init__(self, session: Session, name: str, descriptor: int) -> None:
+        super().__init__(session, _NoThread(), name, watchfd=False)
+        self._original_stdstream_copy = descriptor  # what `fileno` tells, for processes that are to print there
+        self.new_cell()
+
+    def new_cell(self) -> None:
+        """From here on lines are sent at once again."""
+        self._lines = self._characters = 0
+        self._sent = time.monotonic()
+
+    def write(self, string: str) -> int | None:
+        """Write, and send if it is a line, or has waited, or is much."""
+        written = super().write(string)
+        self._characters += len(string)
+        if "\n" in string:
+            self._lines += 1
+            if self._lines <= _PROMPT:
+                self.flush()
+        if self._characters > _MANY or time.monotonic() > self._sent + _WAIT:
+            self.flush()
+        return written
+
+    def flush(self) -> None:
+        """Send what is there."""
+        self._characters = 0
+        self._sent = time.monotonic()
+        super().flush()
+
+
+class LineApp(BareApp):
+    """ipykernel's application with a line in the place of sockets."""
+
+    line: socket.socket
+    pipes: tuple[int, int]
+
+    def init_poller(self) -> None:
+        """Who ends us when our parent ends is the keeper."""
+
+    def init_sockets(self) -> None:
+        """There are none."""
+        self.session = LineSession(self.line, self.limits, parent=self)
+        self.iopub_socket = self.iopub_thread = None
+
+    def init_heartbeat(self) -> None:
+        """There is none."""
+
+    def init_io(self) -> None:
+        """As ipykernel, with streams on the line, and the pipes for what is printed past them."""
+        for number, pipe in enumerate(self.pipes, 1):
+            os.dup2(pipe, number)
+            os.close(pipe)
+        sys.stdout, sys.stderr = LineStream(self.session, "stdout", 1), LineStream(self.session, "stderr", 2)
+        self.displayhook = import_item(str(self.displayhook_class))(self.session, None)
+        sys.displayhook = self.displayhook
+        self.patch_io()
+
+    def _make_kernel(self) -> None:
+        self.kernel = self.kernel_class.instance(
+            parent=self,
+            session=self.session,
+            # what looks for it wants to know whether it is in the main thread
+            shell_channel_thread=SimpleNamespace(parent_thread=threading.main_thread()),
+            log=self.log,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+        )
+        self.displayhook.get_execution_count = lambda: self.kernel.execution_count
+
+    def start(self) -> None:
+        """Run what is asked for, until nobody asks."""
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self.kernel.io_loop = IOLoop.current()
+        while (request := await self._request()) is not None:
+            sys.stdout.new_cell()  # type: ignore[union-attr]
+            sys.stderr.new_cell()  # type: ignore[union-attr]
+            await self._answer(request)
+
+    async def _request(self) -> dict[str, Any] | None:
+        """The next request; meanwhile, what a notebook has left in the event loop goes on."""
+        loop = asyncio.get_running_loop()
+        there = loop.create_future()
+        loop.add_reader(self.line, there.set_result, None)
+        try:
+            await there
+        finally:
+            loop.remove_reader(self.line)
+        head = self.line.recv(LENGTH.size, socket.MSG_WAITALL)
+        return json_unpacker(self.line.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL)) if head else None
+
+    async def _answer(self, request: dict[str, Any]) -> None:
+        """As ipykernel deals with a request that came through its socket."""
+        kernel = self.kernel
+        kernel.set_parent([], request)
+        kernel.pre_handler_hook()
+        try:
+            await kernel.execute_request(None, [], request)
+        except Exception:
+            self.log.exception("Exception in message handler:")
+        except KeyboardInterrupt:  # it should not end the kernel
+            self.log.error("KeyboardInterrupt caught in kernel.")
+        finally:
+            kernel.post_handler_hook()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.session.send(None, "status", {"execution_state": "idle"}, parent=request)
+
+
+def start(descriptors: tuple[int, ...], arguments: list[str], limits: Limits) -> LineApp:
+    """A kernel that is ready for its first cell, which it runs in its own `start`.
+
+    `descriptors` are the line and the pipes for standard output and standard error.
+    """
+    line, *pipes = descriptors
+    app = LineApp.instance(config=LineApp.settings())
+    app.line, app.pipes, app.limits = socket.socket(fileno=line), (pipes[0], pipes[1]), limits
+    app.initialize(arguments)
+    return app
