@@ -8,11 +8,9 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import zmq
-from ipykernel import ipkernel
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.iostream import IOPubThread
 from ipykernel.kernelapp import IPKernelApp
@@ -94,7 +92,6 @@ class _ReadyHeartbeat(Heartbeat):
 class BareApp(IPKernelApp):
     """ipykernel without what only a kernel needs that others find and connect to; made ready, and not yet started."""
 
-    limits = Limits()
     ignore_cwd = True  # IPython would put the folder before site-packages: torch.py in it would be torch
 
     @staticmethod
@@ -119,26 +116,12 @@ class BareApp(IPKernelApp):
     def log_connection_info(self) -> None:
         """Nobody else connects."""
 
-    def init_kernel(self) -> None:
-        """As ipykernel, but without its list of all loaded modules, which is for the debugger that is not there.
-
-        To look at a module is to write to it (it counts who refers to it), and in a forked process the page that is
-        written to has to be copied: the list took a third of a kernel's start.
-        """
-        ipkernel.sys = SimpleNamespace(modules={})
-        try:
-            self._make_kernel()
-        finally:
-            ipkernel.sys = sys
-
-    def _make_kernel(self) -> None:
-        super().init_kernel()
-
 
 class KernelApp(BareApp):
     """ipykernel without a connection file: the provisioner hands over sockets that listen already."""
 
     descriptors: tuple[int, ...] = ()
+    limits = Limits()
 
     def init_connection_file(self) -> None:
         """There is none."""

@@ -14,10 +14,13 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ipykernel.iostream import IOPubThread, OutStream
+from IPython.core.profiledir import ProfileDir
+from IPython.paths import get_ipython_dir
 from jupyter_client.session import Session, json_packer, json_unpacker
 from tornado.ioloop import IOLoop
 from traitlets.utils.importstring import import_item
@@ -34,8 +37,8 @@ _MANY = 1 << 14  # characters that are not kept waiting
 class LineSession(Session):
     """Sends Jupyter's messages over the line, whatever socket they are meant for, until it is too much."""
 
-    def __init__(self, line: socket.socket, limits: Limits, **more: Any) -> None:
-        super().__init__(**more)
+    def take(self, line: socket.socket, limits: Limits) -> None:
+        """Send over this line, from this process, no more than that."""
         self._line, self._cap, self._one = line, Cap(limits), threading.Lock()
         self._owner = os.getpid()
 
@@ -124,43 +127,62 @@ class LineStream(OutStream):
 
 
 class LineApp(BareApp):
-    """ipykernel's application with a line in the place of sockets."""
+    """ipykernel's application with a line in the place of sockets.
 
-    line: socket.socket
-    pipes: tuple[int, int]
+    It is made before the fork, because that takes as long as many cells do, and is told afterwards who it is.
+    """
 
     def init_poller(self) -> None:
         """Who ends us when our parent ends is the keeper."""
 
     def init_sockets(self) -> None:
         """There are none."""
-        self.session = LineSession(self.line, self.limits, parent=self)
+        self.session = LineSession(parent=self)
         self.iopub_socket = self.iopub_thread = None
 
     def init_heartbeat(self) -> None:
         """There is none."""
 
     def init_io(self) -> None:
-        """As ipykernel, with streams on the line, and the pipes for what is printed past them."""
-        for number, pipe in enumerate(self.pipes, 1):
-            os.dup2(pipe, number)
-            os.close(pipe)
-        sys.stdout, sys.stderr = LineStream(self.session, "stdout", 1), LineStream(self.session, "stderr", 2)
+        """As ipykernel, but for the streams: they are each kernel's own."""
         self.displayhook = import_item(str(self.displayhook_class))(self.session, None)
         sys.displayhook = self.displayhook
         self.patch_io()
 
-    def _make_kernel(self) -> None:
+    def init_kernel(self) -> None:
+        """As ipykernel, without the streams that it would read from."""
         self.kernel = self.kernel_class.instance(
             parent=self,
             session=self.session,
-            # what looks for it wants to know whether it is in the main thread
+            # who looks for it wants to know whether it is in the main thread
             shell_channel_thread=SimpleNamespace(parent_thread=threading.main_thread()),
             log=self.log,
             profile_dir=self.profile_dir,
             user_ns=self.user_ns,
         )
         self.displayhook.get_execution_count = lambda: self.kernel.execution_count
+
+    def take(self, descriptors: tuple[int, ...], limits: Limits) -> None:
+        """Be this process's kernel, ready for its first cell, which is run in `start`.
+
+        `descriptors` are the line and the pipes for standard output and standard error.
+        """
+        line, *pipes = descriptors
+        for number, pipe in enumerate(pipes, 1):
+            os.dup2(pipe, number)
+            os.close(pipe)
+        self.line = socket.socket(fileno=line)
+        self.session.take(self.line, limits)
+        sys.stdout, sys.stderr = LineStream(self.session, "stdout", 1), LineStream(self.session, "stderr", 2)
+        self.kernel._stdout, self.kernel._stderr = sys.stdout, sys.stderr
+        self.init_signal()
+        # what IPython has looked up where the folder and the environment were others
+        shell = self.shell
+        shell.init_environment()
+        shell.ipython_dir = get_ipython_dir()
+        shell.profile_dir = ProfileDir(location=os.path.join(shell.ipython_dir, "profile_default"))
+        shell.starting_dir = os.getcwd()
+        shell.history_manager.dir_hist[:] = [Path.cwd()]
 
     def start(self) -> None:
         """Run what is asked for, until nobody asks."""
@@ -203,13 +225,8 @@ class LineApp(BareApp):
         self.session.send(None, "status", {"execution_state": "idle"}, parent=request)
 
 
-def start(descriptors: tuple[int, ...], arguments: list[str], limits: Limits) -> LineApp:
-    """A kernel that is ready for its first cell, which it runs in its own `start`.
-
-    `descriptors` are the line and the pipes for standard output and standard error.
-    """
-    line, *pipes = descriptors
+def made() -> LineApp:
+    """A kernel for the fork."""
     app = LineApp.instance(config=LineApp.settings())
-    app.line, app.pipes, app.limits = socket.socket(fileno=line), (pipes[0], pipes[1]), limits
-    app.initialize(arguments)
+    app.initialize([])
     return app

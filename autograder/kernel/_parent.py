@@ -78,16 +78,19 @@ def _sweep(folder: str) -> None:
             shutil.rmtree(folder)
 
 
-def zygote(layers: frozenset[Layer], preload: tuple[str, ...]) -> Zygote:
-    """The zygote of this process for these layers and modules, started if there is none alive."""
-    found = start_zygote(layers, preload)
+def zygote(layers: frozenset[Layer], preload: tuple[str, ...], line: bool = False) -> Zygote:
+    """The zygote of this process for these layers and modules, started if there is none alive.
+
+    One for kernels on a `line` has such a kernel made already; another leaves that to each kernel.
+    """
+    found = start_zygote(layers, preload, line)
     found.wait()
     return found
 
 
-def start_zygote(layers: frozenset[Layer], preload: tuple[str, ...]) -> Zygote:
+def start_zygote(layers: frozenset[Layer], preload: tuple[str, ...], line: bool = False) -> Zygote:
     """The same without waiting until it is up."""
-    key = (Layer.BUBBLEWRAP in layers, preload)
+    key = (Layer.BUBBLEWRAP in layers, preload, line)
     with _lock:
         found = _zygotes.get(key)
         if found is None or not found.alive():
@@ -103,6 +106,7 @@ class Share:
 
     in_bubblewrap: bool
     preload: tuple[str, ...]
+    line: bool
     readable: list[str]
     control: socket.socket
     folder: str
@@ -115,7 +119,7 @@ class Share:
         _adopt_runtime_folder(self.folder)
         tempfile.tempdir = runtime_folder()
         with _lock:
-            _zygotes[self.in_bubblewrap, self.preload] = Zygote(self)
+            _zygotes[self.in_bubblewrap, self.preload, self.line] = Zygote(self)
 
 
 def close_zygotes() -> None:
@@ -168,12 +172,14 @@ class Zygote:
         self.pid = 0
 
     @classmethod
-    def started(cls, in_bubblewrap: bool, preload: tuple[str, ...]) -> Zygote:
+    def started(cls, in_bubblewrap: bool, preload: tuple[str, ...], line: bool) -> Zygote:
         """A new one, which is not up yet."""
         readable = _sandbox.readable_paths(preload)
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         home = _sandbox.ZYGOTE_HOME if in_bubblewrap else tempfile.mkdtemp(prefix="zygote-", dir=runtime_folder())
-        command = [sys.executable, "-s", "-P", "-m", f"{__package__}._zygote", str(theirs.fileno()), ",".join(preload)]
+        kind = "line" if line else "sockets"
+        command = [sys.executable, "-s", "-P", "-m", f"{__package__}._zygote", str(theirs.fileno()), kind]
+        command.append(",".join(preload))
         environment = {**fixed_environment(home), "TMPDIR": home}  # torch's compiler wants one when it is imported
         if in_bubblewrap:
             program = _sandbox.find_bubblewrap()
@@ -192,7 +198,7 @@ class Zygote:
                 stderr=log,
                 start_new_session=True,
             )
-        return cls(Share(in_bubblewrap, preload, readable, control, runtime_folder()), process, log)
+        return cls(Share(in_bubblewrap, preload, line, readable, control, runtime_folder()), process, log)
 
     def share(self) -> Share:
         """What a process that asks this one needs. Waits until it is up, and raises what `wait` raises."""
@@ -333,7 +339,6 @@ class Seat:
             },
             "arguments": arguments,
             "key": key,
-            "line": bool(line),
             "cwd": cwd,
             "private": private,
             "readable": zygote.readable,

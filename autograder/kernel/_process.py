@@ -76,7 +76,7 @@ class KernelProcess:
 
         def ask() -> int:
             for last_try in (False, True):
-                parent = zygote(self._layers, self._modules)
+                parent = zygote(self._layers, self._modules, bool(line))
                 try:
                     return self.seat.start(
                         parent,

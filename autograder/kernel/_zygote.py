@@ -1,6 +1,7 @@
 """The zygote: imports once what every kernel needs, then forks a kernel for each request.
 
-Run as `python -m autograder.kernel._zygote SOCKET MODULE,MODULE…` by `_parent.Zygote`, in bubblewrap at level full.
+Run as `python -m autograder.kernel._zygote SOCKET line|sockets MODULE,MODULE…` by `_parent.Zygote`, in bubblewrap at
+level full.
 It never runs a line of a notebook. It has one thread whenever it forks: a lock that another thread holds at that moment
 would stay locked in the child for ever.
 """
@@ -31,9 +32,10 @@ MOST_DESCRIPTORS = 64
 def main() -> None:
     """Import, report, fork on request, end when the owner's end of the socket closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    for module in filter(None, sys.argv[2].split(",")):
+    for module in filter(None, sys.argv[3].split(",")):
         importlib.import_module(module)
     _app.warm_up()
+    app = _line_app.made() if sys.argv[2] == "line" else None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the owner decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers speak for themselves; nobody waits for them
     gc.collect()
@@ -46,7 +48,7 @@ def main() -> None:
             os._exit(0)
         link = socket.socket(fileno=descriptors[0])
         try:
-            _fork(control, link, descriptors[1:], json.loads(words))
+            _fork(control, link, descriptors[1:], json.loads(words), app)
         except OSError as error:
             _keeper.report(link, failed=f"no new process: {error}")
         finally:
@@ -55,7 +57,13 @@ def main() -> None:
                 os.close(descriptor)
 
 
-def _fork(control: socket.socket, link: socket.socket, descriptors: list[int], request: dict[str, Any]) -> None:
+def _fork(
+    control: socket.socket,
+    link: socket.socket,
+    descriptors: list[int],
+    request: dict[str, Any],
+    app: _line_app.LineApp | None,
+) -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         _keeper.report(link, failed=f"the preloaded modules left {threads - 1} threads running, which no fork survives")
@@ -65,12 +73,17 @@ def _fork(control: socket.socket, link: socket.socket, descriptors: list[int], r
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         layers = frozenset(map(Layer, request["layers"]))
         limits = Limits(**request["limits"])
-        kernel = partial(_kernel, link, descriptors, layers, limits, request)
+        kernel = partial(_kernel, link, descriptors, layers, limits, request, app)
         _keeper.keep(link, layers, limits, request["private"], descriptors, kernel)
 
 
 def _kernel(
-    link: socket.socket, descriptors: list[int], layers: frozenset[Layer], limits: Limits, request: dict[str, Any]
+    link: socket.socket,
+    descriptors: list[int],
+    layers: frozenset[Layer],
+    limits: Limits,
+    request: dict[str, Any],
+    app: _app.BareApp | None,
 ) -> NoReturn:
     """The forked process: put on what was asked for, take off what was inherited, be a kernel."""
     try:
@@ -96,8 +109,8 @@ def _kernel(
             _keeper.report(link, failed=str(error), wall=True)
             os._exit(1)
         sys.argv = ["ipykernel"]
-        if request["line"]:
-            app: _app.BareApp = _line_app.start(sockets, request["arguments"], limits)
+        if isinstance(app, _line_app.LineApp):
+            app.take(sockets, limits)
         else:
             app = _app.start(sockets, request["key"], request["arguments"], limits)
         _keeper.report(link, running=os.getpid())

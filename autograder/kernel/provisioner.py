@@ -21,17 +21,18 @@ from ._levels import Limits, SandboxLevel, read_level
 from ._parent import Share, Zygote, runtime_folder, start_zygote
 from ._process import KernelProcess
 
-__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "runtime_folder", "warm_up"]
+__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "preloaded", "runtime_folder", "warm_up"]
 
 
-def warm_up(level: SandboxLevel | str) -> Zygote:
+def warm_up(level: SandboxLevel | str, line: bool = True) -> Zygote:
     """Begin to start the process that this process's kernels of this level will be forked from; do not wait for it.
 
-    Raises SandboxUnavailable if this machine does not have the level, NoSuchKernel if the kernelspec is not installed.
+    On a `line`, as graders have them, or on Jupyter's sockets. Raises SandboxUnavailable if this machine does not have
+    the level, NoSuchKernel if the kernelspec is not installed.
     """
     level = read_level(level)
     _sandbox.require(level)
-    return start_zygote(level.layers, preloaded())
+    return start_zygote(level.layers, preloaded(), line)
 
 
 def preloaded() -> tuple[str, ...]:

@@ -373,7 +373,7 @@ def test_no_fork_while_another_thread_runs() -> None:
     thread = threading.Thread(target=done.wait)
     thread.start()
     with ours, theirs:
-        _zygote._fork(ours, theirs, [], {})
+        _zygote._fork(ours, theirs, [], {}, None)
         said = json.loads(ours.recv(1000))
     done.set()
     thread.join()
