@@ -386,13 +386,8 @@ class _Picture:
         gap = 0.3
         foot = 0.36 + 0.235 * len(self.notes) + (0.08 if self.notes else 0)
         height = (len(self.rows) * row + max(len(self.rows) - 1, 0) * gap if self.rows else 0.5) + foot + 0.1
-        fig, ax = figures.figure(self.width, height)
+        fig, ax = figures.canvas(self.width, height)
         fig.alt = alt
-        fig.set_layout_engine("none")
-        ax.set_position((0, 0, 1, 1))
-        ax.set_xlim(0, self.width)
-        ax.set_ylim(-height, 0)
-        ax.axis("off")
         y = -0.05
         for i, columns in enumerate(self.rows):
             self._row(ax, columns, y)
@@ -431,7 +426,9 @@ class _Picture:
         if self.faults:
             for c in columns:
                 if self.flat[c].faults:
-                    ax.plot([x[c]] * 2, [y - 0.2, bottom], color=figures.COLORS["orange"], lw=1.2, ls=(0, (2, 1.5)))
+                    self._line(
+                        ax, [x[c]] * 2, [y - 0.2, bottom], color=figures.COLORS["orange"], lw=1.2, ls=(0, (2, 1.5))
+                    )
                     self._badge(ax, x[c], y - 0.1, _listed(self.flat[c].faults))
             y -= 0.26
 
@@ -458,7 +455,7 @@ class _Picture:
             for c in columns:
                 if getattr(self.flat[c], name):
                     marker, size = ("o", 6.5) if name == "statistics" else ("D", 5.0)
-                    ax.plot(x[c], y - _MOVE / 2, marker=marker, ms=size, color=figures.INK, mew=0)
+                    self._line(ax, [x[c]], [y - _MOVE / 2], marker=marker, ms=size, color=figures.INK, mew=0)
             y -= _MOVE
 
     def _switch(self, ax: Axes, x: dict[int, float], y: float, name: str, states: list[str], colour: str) -> None:
@@ -487,10 +484,10 @@ class _Picture:
 
     def _lane(self, ax: Axes, y: float, ends: tuple[float, float], name: str) -> None:
         self._text(ax, self.left - 0.1, y - _MOVE / 2, name, ha="right")
-        ax.plot(ends, [y - _MOVE / 2] * 2, color=figures.INK, alpha=0.25, lw=0.8, ls="-")
+        self._line(ax, ends, [y - _MOVE / 2] * 2, color=figures.INK, alpha=0.25, lw=0.8)
 
     def _bracket(self, ax: Axes, start: float, stop: float, y: float, label: str, free: float) -> None:
-        ax.plot([start, start, stop, stop], [y - 0.05, y, y, y - 0.05], color=figures.INK, lw=1.0, ls="-")
+        self._line(ax, [start, start, stop, stop], [y - 0.05, y, y, y - 0.05], color=figures.INK, lw=1.0)
         shorter = (label, label.replace("evaluate", "eval."), label.partition(" ")[2] or label[:4])
         fitting = [word for word in shorter if len(word) * _LETTER <= stop - start + 0.06 + free]
         self._text(ax, (start + stop) / 2, y + 0.095, fitting[0] if fitting else "", ha="center")
@@ -499,7 +496,7 @@ class _Picture:
         wide = 0.1 + 0.04 * (len(label) - 1)
         from matplotlib.patches import FancyBboxPatch
 
-        ax.add_patch(
+        ax.add_artist(
             FancyBboxPatch(
                 (x - wide, y - 0.1), 2 * wide, 0.2, boxstyle="round,pad=0,rounding_size=0.1",
                 facecolor="none", edgecolor=figures.COLORS["orange"], linewidth=1.6,
@@ -509,11 +506,11 @@ class _Picture:
 
     def _mark(self, ax: Axes, x: float, y: float, kind: str, full: bool, failed: bool = False) -> None:
         if failed:
-            ax.plot(x, y, marker="x", ms=7.5, color=figures.INK, mew=1.8)
+            self._line(ax, [x], [y], marker="x", ms=7.5, color=figures.INK, mew=1.8)
             return
         size = 7.0 if kind == "step" else 8.5
         face = figures.INK if full else "none"
-        ax.plot(x, y, marker=_HEAD[kind], ms=size, mfc=face, mec=figures.INK, mew=1.3, color=figures.INK)
+        self._line(ax, [x], [y], marker=_HEAD[kind], ms=size, mfc=face, mec=figures.INK, mew=1.3, color=figures.INK)
 
     def _foot(self, ax: Axes, y: float) -> None:
         y -= 0.2
@@ -541,10 +538,17 @@ class _Picture:
         ax.text(x, y, text, **({"fontsize": _SIZE, "color": figures.INK, "va": "center_baseline"} | kw))
 
     @staticmethod
+    def _line(ax: Axes, xs: Sequence[float], ys: Sequence[float], **kw: object) -> None:
+        from matplotlib.lines import Line2D
+
+        # not `plot`, which looks for limits: they are fixed here
+        ax.add_artist(Line2D(xs, ys, **({"ls": "-" if len(xs) > 1 else "none"} | kw)))
+
+    @staticmethod
     def _box(ax: Axes, x0: float, y0: float, x1: float, y1: float, **kw: object) -> None:
         from matplotlib.patches import Rectangle
 
-        ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, **({"linewidth": 0} | kw)))
+        ax.add_artist(Rectangle((x0, y0), x1 - x0, y1 - y0, **({"linewidth": 0} | kw)))
 
 
 def _listed(numbers: Sequence[int]) -> str:

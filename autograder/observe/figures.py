@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["COLORS", "INK", "bars", "figure", "label_bars", "line", "show", "to_html"]
+__all__ = ["COLORS", "INK", "bars", "canvas", "figure", "label_bars", "line", "show", "to_html"]
 
 #: Drawn in this colour, a line or a text takes the text colour of the page.
 INK = "#000000"
@@ -46,6 +46,7 @@ _MARKERS = ("o", "s", "^", "D", "X")
 # No dotted hatches: in SVG one costs a quarter of a megabyte.
 _HATCHES = ("", "////", "----", "\\\\\\\\", "xxxx")
 
+_PAPER: dict[str, Any] = {"dpi": 200, "facecolor": "white"}
 # matplotlib measures text in DejaVu Sans; Verdana has its widths; any other sans is narrower, so nothing collides.
 _FONTS = "'DejaVu Sans', Verdana, sans-serif"
 # A little more than the 96 of CSS: 10 pt then look like the page's small text.
@@ -116,11 +117,19 @@ def figure(
     """
     import numpy as np
 
-    fig = _figure_class()(figsize=(width, height), layout="constrained", dpi=200, facecolor="white")
+    fig = _figure_class()(figsize=(width, height), layout="constrained", **_PAPER)
     axes = fig.subplots(nrows, ncols, **kw)
     for ax in np.ravel(axes):
         _dress(ax)
     return fig, axes
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure to draw on with inches as units: x from 0 to `width`, y from `-height` to 0, without axes to be seen."""
+    fig = _figure_class()(figsize=(width, height), **_PAPER)
+    ax = fig.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(-height, 0), facecolor="none")
+    ax.set_axis_off()
+    return fig, ax
 
 
 def _dress(ax: Axes) -> None:
@@ -145,16 +154,28 @@ def to_html(fig: Figure, alt: str) -> str:
     if not alt.strip():
         raise ValueError("figures need alt=...: one sentence that says what the figure shows")
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     for ax in fig.axes:
         if ax.get_legend() is not None:
             ax.get_legend().set_frame_on(False)
-    # Constrained layout moves a little on every draw: lay out once, then keep the places.
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
+    if fig.get_layout_engine() is not None:
+        # Constrained layout moves a little on every draw: lay out once, then keep the places.
+        fig.draw_without_rendering()
+        fig.set_layout_engine("none")
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "two-switches"}):
-        fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    # Not `savefig`: it draws everything once more, to lay it out.
+    canvas, surfaces = FigureCanvasSVG(fig), [fig.patch, *(ax.patch for ax in fig.axes)]
+    before = fig.dpi, [(surface.get_facecolor(), surface.get_edgecolor()) for surface in surfaces]
+    try:
+        for surface in surfaces:
+            surface.set(facecolor="none", edgecolor="none")
+        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "two-switches"}):
+            canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
+    finally:
+        fig.dpi = before[0]
+        for surface, (face, edge) in zip(surfaces, before[1], strict=True):
+            surface.set(facecolor=face, edgecolor=edge)
     width = round(fig.get_figwidth() * _CSS_PIXELS_PER_INCH)
     return _embed(buffer.getvalue(), alt, width)
 
