@@ -12,7 +12,8 @@ from typing import Any
 import nbformat
 import nbformat.reader
 from nbformat import NotebookNode
-from nbgrader import utils
+
+from .verdict import is_locked
 
 #: Where an autograded notebook says what it was made from, and how. Nothing that is handed in gets in there.
 RECORD = "two_switches"
@@ -121,7 +122,7 @@ def _grade_id(cell: NotebookNode) -> str:
 
 def _as_released(master: NotebookNode, cell: NotebookNode) -> NotebookNode:
     result = copy.deepcopy(master)
-    if not utils.is_locked(master) and not utils.is_task(master):
+    if not is_locked(master):
         result.source = cell.source
     return _without_outputs(result)
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import itertools
-import multiprocessing
-import os
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from ..kernel import KERNEL_NAME, SandboxUnavailable
-from ..kernel.provisioner import NoSuchKernel, Share, warm_up
+from ..kernel.provisioner import NoSuchKernel, warm_up
 from . import warm
 from .folder import CourseError, CourseFolder
 from .gradebook import Writer
@@ -264,19 +260,7 @@ class LocalWorkers:
             raise
         except RuntimeError as error:
             raise BadRequest(f"{error}. Nothing was graded; try again.") from error
-        return ProcessPoolExecutor(self._jobs, mp_context=self._context, initializer=_begin, initargs=(share,))
-
-
-def _begin(share: Share) -> None:
-    share.adopt()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+        return ProcessPoolExecutor(self._jobs, mp_context=self._context, initializer=warm.begin_work, initargs=(share,))
 
 
 @contextlib.contextmanager

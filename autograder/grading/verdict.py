@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nbformat import NotebookNode
-from nbgrader import utils
 
 from ..specs import MIME as REPORT_MIME
 
@@ -54,7 +53,17 @@ class Verdict:
 
 def is_check(cell: NotebookNode) -> bool:
     """Whether the cell is graded by what it computes (and not by a person)."""
-    return cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell)
+    return cell.cell_type == "code" and _is(cell, "grade") and not _is(cell, "solution")
+
+
+def is_locked(cell: NotebookNode) -> bool:
+    """Whether a learner may not change what is in the cell."""
+    return _is(cell, "task") or not _is(cell, "solution") and (_is(cell, "grade") or _is(cell, "locked"))
+
+
+def _is(cell: NotebookNode, kind: str) -> bool:
+    # As `nbgrader.utils` has it; but nbgrader imports its server with it, a third of a worker's start.
+    return bool(cell.metadata.get("nbgrader", {}).get(kind, False))
 
 
 def exercise_of(grade_id: str) -> str:

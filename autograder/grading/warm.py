@@ -6,11 +6,13 @@ Imports nothing slow itself: the command calls it while the rest of it is still 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
-from multiprocessing import forkserver
+import threading
+from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext
 
-from ..kernel.provisioner import runtime_folder, warm_up
+from ..kernel.provisioner import Share, runtime_folder, warm_up
 
 
 def begin(sandbox: str) -> ForkServerContext:
@@ -28,3 +30,16 @@ def begin(sandbox: str) -> ForkServerContext:
     finally:
         tempfile.tempdir = before
     return context
+
+
+def begin_work(share: Share) -> None:
+    """What a worker does first: it has its kernels from this zygote, and ends when the process that started it does."""
+    share.adopt()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
