@@ -3,9 +3,8 @@
 It does what `autograder grade` does, in the same order, and imports no more before that: what the study itself needs
 would count as the grader's memory and, because each worker imports the main module again, as its start.
 
-With `execute` in place of `grade` or `look`, the same submissions are only executed: by nbclient, in Jupyter's kernels
-forked from the same warm process, by as many workers, without walls, referee and gradebook. What every grader needs
-that runs notebooks in kernels.
+With `execute` in place of `grade` or `look`, the same submissions are only executed: by nbclient over Jupyter's
+sockets, in kernels forked from a process that is as warm, by as many workers, without walls, referee and gradebook.
 
     python -m bench._graded grade|look|execute FOLDER PROBLEM_SET WORKERS LEVEL [GROUP]
 """
@@ -19,7 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,17 +86,19 @@ def executed(folder: Path, problem_set: str, workers: int) -> dict[str, Any]:
     started = time.monotonic()
     from autograder.grading import warm
 
-    warm.begin("none")
+    context = warm.begin("none", line=False)
     import nbformat
 
     from autograder.grading import runner
     from autograder.grading.restore import read_notebook, restore
+    from autograder.kernel.provisioner import warm_up
 
     course = runner.Course.find(folder, problem_set)
     released = nbformat.read(course.master, as_version=4)
     notebooks = [restore(read_notebook(one.notebook.read_bytes()), released) for one in course.submissions()]
     result: dict[str, Any] = {}
-    with runner.LocalWorkers(workers, "none")() as executor:
+    share = warm_up("none", line=False).share()
+    with ProcessPoolExecutor(workers, context, initializer=warm.begin_work, initargs=(share,)) as executor:
         for done in as_completed([executor.submit(execute, notebook) for notebook in notebooks]):
             done.result()
             result.setdefault("started_seconds", time.monotonic() - started)

@@ -15,12 +15,14 @@ from multiprocessing.context import ForkServerContext
 from ..kernel.provisioner import Share, runtime_folder, warm_up
 
 
-def begin(sandbox: str) -> ForkServerContext:
+def begin(sandbox: str, line: bool = True) -> ForkServerContext:
     """Begin to start the process that kernels are forked from, and the one that workers are; wait for neither.
+
+    The kernels are on a `line`, as grading has them, or on Jupyter's sockets.
 
     Raises SandboxUnavailable if this machine does not have the level, NoSuchKernel if the kernelspec is not installed.
     """
-    warm_up(sandbox)
+    warm_up(sandbox, line)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}._ready"])
     # multiprocessing's own sockets go where the next run removes what a killed one has left

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import linecache
 import os
 import socket
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from ipykernel.iostream import IOPubThread, OutStream
+from IPython.core import ultratb
 from IPython.core.profiledir import ProfileDir
 from IPython.paths import get_ipython_dir
 from jupyter_client.session import Session, json_packer, json_unpacker
@@ -31,6 +36,7 @@ from ._wire import LENGTH
 
 _PROMPT = 20  # lines of a cell that are sent at once; those that follow, a few at a time
 _WAIT = 0.1  # seconds that they may wait for more
+_LONG_FILE, _DEEP = 1000, 60  # lines; calls in each other
 _MANY = 1 << 14  # characters that are not kept waiting
 
 
@@ -225,8 +231,30 @@ class LineApp(BareApp):
         self.session.send(None, "status", {"execution_state": "idle"}, parent=request)
 
 
+def _records(records: Callable[..., Any], etb: TracebackType, *more: Any) -> Any:
+    """As IPython shows a traceback, but without parsing files as long as torch's: that takes a third of a second.
+
+    What it shows of a file that it does not parse lacks only the mark on the expression in the line; and calls that
+    repeat themselves are not put together then, so tracebacks of recursions are left to it.
+    """
+    files = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(etb)}
+    deep = sum(1 for _ in traceback.walk_tb(etb)) > _DEEP
+    quick = not deep and any(len(linecache.getlines(file)) > _LONG_FILE for file in files)
+    before, ultratb.FAST_THRESHOLD = ultratb.FAST_THRESHOLD, 0 if quick else ultratb.FAST_THRESHOLD
+    try:
+        return records(etb, *more)
+    finally:
+        ultratb.FAST_THRESHOLD = before
+
+
 def made() -> LineApp:
     """A kernel for the fork."""
     app = LineApp.instance(config=LineApp.settings())
     app.initialize([])
+    tracebacks = app.shell.InteractiveTB
+    tracebacks.get_records = partial(_records, tracebacks.get_records)
+    try:
+        raise RuntimeError("a first error, because it takes longer than others")
+    except RuntimeError:
+        tracebacks.structured_traceback(*sys.exc_info())
     return app

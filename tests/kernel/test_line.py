@@ -85,6 +85,10 @@ async def on_a_line(cells: NotebookNode, folder: Path, **options: Any) -> LineKe
     return kernel
 
 
+def texts(cells: NotebookNode) -> list[str]:
+    return ["".join(map(text_of, cell.outputs)) for cell in cells.cells]
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Run cells on a line: what they show, and why the kernel was stopped."""
@@ -92,14 +96,24 @@ def run(tmp_path: Path) -> Run:
     def run(*sources: str, **options: Any) -> tuple[list[str], str | None]:
         cells = notebook(*sources)
         kernel = asyncio.run(on_a_line(cells, tmp_path, **options))
-        return ["".join(map(text_of, cell.outputs)) for cell in cells.cells], kernel.process.stopped
+        return texts(cells), kernel.process.stopped
 
     return run
 
 
 def shown(cell: NotebookNode) -> str:
     """The outputs, but for the number of the process in the name that a cell's code has in warnings."""
-    return re.sub(r"[^\s\"]*/ipykernel_\d+/", "ipykernel/", json.dumps(cell.outputs, indent=1))
+    outputs = [
+        dict(output) | ({"traceback": places(output)} if "traceback" in output else {}) for output in cell.outputs
+    ]
+    return re.sub(r"[^\s\"]*/ipykernel_\d+/", "ipykernel/", json.dumps(outputs, indent=1))
+
+
+def places(error: NotebookNode) -> list[str]:
+    """Where a traceback leads through, and the lines that it points to."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    # a parsed file's lines are shown without the indentation that they share
+    return [" ".join(line.split()) for line in re.findall(r"^(?:Cell|File) .*|^-+> .*", text, re.MULTILINE)]
 
 
 @every_level
@@ -122,6 +136,31 @@ def test_all_is_as_with_jupyters_sockets(tmp_path: Path, level: SandboxLevel) ->
     for name, ours, theirs in zip(CELLS, one.cells, other.cells, strict=True):
         assert (ours.execution_count, shown(ours)) == (theirs.execution_count, shown(theirs)), name
     assert sum(bool(cell.outputs) for cell in one.cells) > 25
+
+
+PARSED = """
+import stack_data
+sources = stack_data.Source._class_local("__source_cache_with_lines", {}).values()
+any(source.filename.endswith("torch/nn/modules/module.py") for source in sources)
+"""
+THROUGH_TORCH = ("import torch", "def f(x):\n    return torch.nn.Linear(2, 3)(x)", "f(torch.zeros(1, 3))")
+
+
+@full
+def test_a_traceback_through_torch_leads_to_the_same_places_and_parses_no_long_file(
+    tmp_path: Path, level: SandboxLevel
+) -> None:
+    one, other = notebook(*THROUGH_TORCH, PARSED), notebook(*THROUGH_TORCH, PARSED)
+    asyncio.run(on_a_line(one, tmp_path, sandbox=level))
+    in_folder = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(
+        other, km=AsyncKernelManager(kernel_name=KERNEL_NAME), timeout=60, allow_errors=True, resources=in_folder
+    )
+    client.execute(sandbox=level, preload=PRELOAD, cleanup_kc=True)
+    (ours,), (theirs,) = one.cells[2].outputs, other.cells[2].outputs
+    assert places(ours) == places(theirs)
+    assert len(places(ours)) > 8
+    assert [texts(each)[3] for each in (one, other)] == ["False", "True"]
 
 
 PRINTS_ELSEWHERE = """
