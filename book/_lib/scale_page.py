@@ -223,7 +223,8 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
                 for name, one in scale["sets"].items()
             ],
         ),
-        "above": f"{max(_going(one) / one['executed_seconds'] - 1 for one in scale['sets'].values()):.0%}",
+        "least_to_nbclient": f"{min(_to_nbclient(scale)):.2f}",
+        "most_to_nbclient": f"{max(_to_nbclient(scale)):.2f}",
         "computing_table": table(
             ("problem set", "the cells alone", "kernels", "workers", "writer"),
             [
@@ -263,6 +264,10 @@ def _lasting(largest: tuple[int, Numbers]) -> dict[str, object]:
 def _going(run: Numbers) -> float:
     """Seconds from the first result to the last: without the start."""
     return run["seconds"] - run["started_seconds"]
+
+
+def _to_nbclient(scale: Numbers) -> list[float]:
+    return [_going(one) / one["executed_seconds"] for one in scale["sets"].values()]
 
 
 #: The rows of a class's day: what is said, what is recorded.

@@ -65,6 +65,25 @@ def test_what_went_wrong_is_told_and_earlier_exercises_keep_their_points(live: s
     assert live_cell.messages[0].startswith(reason) or reason in live_cell.messages[0]
 
 
+REPLIES_EARLY = """
+def reply(*arguments):
+    kernel = get_ipython().kernel
+    parent = kernel.get_parent("shell")
+    done = {"status": "ok", "execution_count": 1, "user_expressions": {}}
+    kernel.session.send(None, "execute_reply", done, parent=parent)
+    kernel.session.send(None, "status", {"execution_state": "idle"}, parent=parent)
+
+get_ipython().events.register("pre_run_cell", reply)
+"""
+
+
+def test_who_says_that_a_cell_has_ended_while_it_runs_gets_nothing_for_it() -> None:
+    graded = grade(right(LIVE) + REPLIES_EARLY)
+    table, live = graded.cells
+    assert (table.points, live.points, live.outcome) == (4.0, 0.0, "failed")
+    assert "brought no evidence" in live.messages[0]
+
+
 def test_a_kernel_that_somebody_else_killed_is_nobody_s_fault() -> None:
     graded = grade("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     assert [cell.outcome for cell in graded.cells] == ["passed", "could not be graded"]
