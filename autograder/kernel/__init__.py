@@ -4,8 +4,8 @@ Jupyter's tools start them by the kernelspec `two-switches`:
 
 >>> NotebookClient(notebook, kernel_name=KERNEL_NAME).execute(sandbox="full", limits=Limits(memory_mib=1024))
 
-`provisioner.ZygoteProvisioner` lists what a start accepts. For a grader, `line.LineKernel` is the same without Jupyter's
-sockets. Nothing here knows what runs in the kernels.
+`provisioner.ZygoteProvisioner` lists what a start accepts. For a grader, `line.LineKernel` is the same without
+Jupyter's sockets. Nothing here knows what runs in the kernels.
 """
 
 from ._levels import Layer, Limits, SandboxLevel, SandboxUnavailable
