@@ -165,7 +165,8 @@ def to_html(fig: Figure, alt: str) -> str:
         fig.set_layout_engine("none")
     buffer = io.StringIO()
     # Not `savefig`: it draws everything once more, to lay it out.
-    canvas, surfaces = FigureCanvasSVG(fig), [fig.patch, *(ax.patch for ax in fig.axes)]
+    insets = (inset for ax in fig.axes for inset in ax.child_axes)
+    canvas, surfaces = FigureCanvasSVG(fig), [fig.patch, *(ax.patch for ax in (*fig.axes, *insets))]
     before = fig.dpi, [(surface.get_facecolor(), surface.get_edgecolor()) for surface in surfaces]
     try:
         for surface in surfaces:

@@ -14,10 +14,19 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.kernel import KERNEL_NAME, SandboxLevel, _parent, _sandbox
+from autograder.kernel import KERNEL_NAME, Limits, SandboxLevel, _parent, _sandbox
 from autograder.kernel.provisioner import ZygoteProvisioner
 
 PRELOAD = ("torch", "numpy.random")
+
+#: Little output, and cells that want more.
+LIMITS = Limits(cell_output_bytes=20_000, output_bytes=50_000)
+CUT = "[The output of this {} is above {} bytes. The rest is not shown.]"
+FLOODS = [
+    "print('x' * 10**6)",
+    "for i in range(10**4): print(i, 'y' * 100)",
+    "from IPython.display import display\nfor i in range(1000): display('d' * 100)",
+]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from jupyter_client.session import Session
 from autograder.kernel import Limits, SandboxLevel
 from autograder.kernel._client import Meter
 
-from .conftest import Ran, every_level, full
+from .conftest import CUT, FLOODS, LIMITS, Ran, every_level, full
 
 REACHED = "print('reached')"
 
@@ -100,19 +100,10 @@ def test_size_of_all_files(run: Callable[..., Ran], level: SandboxLevel) -> None
     assert ran.outputs == ["OSError: [Errno 28] No space left on device", "reached\n"]
 
 
-LIMITS = Limits(cell_output_bytes=20_000, output_bytes=50_000)
-CUT = "[The output of this {} is above {} bytes. The rest is not shown.]"
+PAST_PYTHON = "import os, time\nfor i in range(300): os.write(1, b'z' * 10**4)\ntime.sleep(0.3)"
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "print('x' * 10**6)",
-        "for i in range(10**4): print(i, 'y' * 100)",
-        "import os, time\nfor i in range(300): os.write(1, b'z' * 10**4)\ntime.sleep(0.3)",
-        "from IPython.display import display\nfor i in range(1000): display('d' * 100)",
-    ],
-)
+@pytest.mark.parametrize("code", [*FLOODS, PAST_PYTHON])
 @full
 def test_output_of_a_cell_is_cut(run: Callable[..., Ran], level: SandboxLevel, code: str) -> None:
     ran = run(code, REACHED, sandbox=level, limits=LIMITS)

@@ -17,10 +17,10 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.kernel import KERNEL_NAME, Limits, SandboxLevel
+from autograder.kernel import KERNEL_NAME, SandboxLevel
 from autograder.kernel.line import Channel, LineKernel
 
-from .conftest import PRELOAD, every_level, full, text_of
+from .conftest import CUT, FLOODS, LIMITS, PRELOAD, every_level, full, text_of
 
 Run = Callable[..., tuple[list[str], str | None]]
 
@@ -222,18 +222,7 @@ def test_an_unknown_option_is_named(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- too much, or none
 
 
-LIMITS = Limits(cell_output_bytes=20_000, output_bytes=50_000)
-CUT = "[The output of this {} is above {} bytes. The rest is not shown.]"
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "print('x' * 10**6)",
-        "for i in range(10**4): print(i, 'y' * 100)",
-        "from IPython.display import display\nfor i in range(1000): display('d' * 100)",
-    ],
-)
+@pytest.mark.parametrize("code", FLOODS)
 @full
 def test_output_of_a_cell_is_cut(run: Run, level: SandboxLevel, code: str) -> None:
     shown, stopped = run(code, "print('reached')", sandbox=level, limits=LIMITS)
