@@ -166,16 +166,17 @@ def to_html(fig: Figure, alt: str) -> str:
     buffer = io.StringIO()
     # Not `savefig`: it draws everything once more, to lay it out.
     insets = (inset for ax in fig.axes for inset in ax.child_axes)
-    canvas, surfaces = FigureCanvasSVG(fig), [fig.patch, *(ax.patch for ax in (*fig.axes, *insets))]
-    before = fig.dpi, [(surface.get_facecolor(), surface.get_edgecolor()) for surface in surfaces]
+    surfaces = [fig.patch, *(ax.patch for ax in (*fig.axes, *insets))]
+    before = fig.canvas, fig.dpi, [(surface.get_facecolor(), surface.get_edgecolor()) for surface in surfaces]
     try:
         for surface in surfaces:
             surface.set(facecolor="none", edgecolor="none")
         with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "two-switches"}):
-            canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
+            FigureCanvasSVG(fig).print_svg(buffer, metadata={"Date": None, "Creator": None})
     finally:
-        fig.dpi = before[0]
-        for surface, (face, edge) in zip(surfaces, before[1], strict=True):
+        fig.set_canvas(before[0])
+        fig.dpi = before[1]
+        for surface, (face, edge) in zip(surfaces, before[2], strict=True):
             surface.set(facecolor=face, edgecolor=edge)
     width = round(fig.get_figwidth() * _CSS_PIXELS_PER_INCH)
     return _embed(buffer.getvalue(), alt, width)

@@ -119,6 +119,16 @@ def test_the_same_figure_gives_the_same_text() -> None:
     assert figures.to_html(fig, "x") == figures.to_html(fig, "x")
 
 
+def test_the_figure_is_left_as_it_was_and_its_surfaces_are_transparent() -> None:
+    fig, ax = figures.figure()
+    ax.inset_axes((0.6, 0.6, 0.3, 0.3))
+    patches = [fig.patch, ax.patch, ax.child_axes[0].patch]
+    before = fig.canvas, fig.dpi, [patch.get_facecolor() for patch in patches]
+    text = figures.to_html(fig, "x")
+    assert (fig.canvas, fig.dpi, [patch.get_facecolor() for patch in patches]) == before
+    assert "#ffffff" not in text
+
+
 def test_a_figure_needs_words() -> None:
     fig, _ = figures.figure()
     with pytest.raises(ValueError, match="alt="):
