@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import linecache
 import os
+import signal
 import socket
 import sys
 import threading
@@ -71,8 +72,13 @@ class LineSession(Session):
         return message
 
     def _write(self, packed: bytes) -> None:
-        with contextlib.suppress(OSError):  # the grader has gone, and the kernel goes with it
-            self._line.sendall(LENGTH.pack(len(packed)) + packed)
+        # Interrupted in the middle, it would leave half a message on the line: the interrupt comes when it is sent.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with contextlib.suppress(OSError):  # the grader has gone, and the kernel goes with it
+                self._line.sendall(LENGTH.pack(len(packed)) + packed)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _packed(message: dict[str, Any]) -> bytes:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import select
+import signal
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty
@@ -17,7 +21,9 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.kernel import KERNEL_NAME, SandboxLevel
+from autograder.kernel import KERNEL_NAME, Limits, SandboxLevel
+from autograder.kernel._line_app import LineSession
+from autograder.kernel._wire import LENGTH
 from autograder.kernel.line import Channel, LineKernel
 
 from .conftest import CUT, FLOODS, LIMITS, PRELOAD, every_level, full, text_of
@@ -281,6 +287,30 @@ def test_half_a_message_is_waited_for_and_hurts_nobody(run: Run, level: SandboxL
                          "get_ipython().kernel.session._line.sendall(struct.pack('!I', 99) + b'{')\nos._exit(3)",
                          "print('reached')", sandbox=level)  # fmt: skip
     assert (shown, stopped) == (["before\n", ""], None)
+
+
+def test_an_interrupt_leaves_no_half_message_on_the_line() -> None:
+    """The message is larger than what a socket holds, so it is being sent when the interrupt comes."""
+    ours, theirs = socket.socketpair()
+    session, received = LineSession(), bytearray()
+    session.take(theirs, Limits())
+    message = session.msg("stream", {"name": "stdout", "text": "x" * 1_500_000})
+
+    def interrupt_and_read() -> None:
+        select.select([ours], [], [])
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        while data := ours.recv(1 << 16):
+            received.extend(data)
+
+    reader = threading.Thread(target=interrupt_and_read)
+    with ours:
+        reader.start()
+        with pytest.raises(KeyboardInterrupt), theirs:
+            session.send(None, message)
+        reader.join(60)
+    (size,) = LENGTH.unpack_from(received)
+    assert len(received) == LENGTH.size + size
+    assert json.loads(received[LENGTH.size :])["content"]["text"] == "x" * 1_500_000
 
 
 def test_a_channel_waits_as_long_as_it_was_told() -> None:
