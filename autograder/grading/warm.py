@@ -25,12 +25,18 @@ def begin(sandbox: str, line: bool = True) -> ForkServerContext:
     warm_up(sandbox, line)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}._ready"])
-    # multiprocessing's own sockets go where the next run removes what a killed one has left
-    before, tempfile.tempdir = tempfile.tempdir, runtime_folder()
+    # What multiprocessing and, in that process, torch's compiler put into the folder for temporary files goes where the
+    # next run removes what a killed one has left.
+    folder, before = runtime_folder(), (tempfile.tempdir, os.environ.get("TMPDIR"))
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
     try:
         forkserver.ensure_running()
     finally:
-        tempfile.tempdir = before
+        tempfile.tempdir = before[0]
+        if before[1] is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before[1]
     return context
 
 

@@ -39,7 +39,9 @@ def handed_in(course: Path, nbgrader: Callable) -> Path:
 def uninterrupted(handed_in: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What a run leaves that nobody kills."""
     folder = shutil.copytree(handed_in, tmp_path_factory.mktemp("whole") / "course")
-    assert finish(Scene(folder.parent / "t"), folder) == 0
+    scene = Scene(folder.parent / "t")
+    assert finish(scene, folder) == 0
+    assert scene.folders() == []
     return state(folder)
 
 
@@ -58,4 +60,4 @@ def test_a_killed_run_is_finished_by_the_next(
         assert scene.processes() == []
         assert finish(scene, course) == 0, (course / "grade.log").read_text()
         assert state(course) == uninterrupted
-        assert (scene.processes(), scene.mounts()) == ([], [])
+        assert (scene.processes(), scene.mounts(), scene.folders()) == ([], [], [])
