@@ -166,7 +166,7 @@ async def _why_stopped(client: _Client, error: Exception, index: int, limits: Li
     where = f"in cell {index + 1}"
     if isinstance(error, TimeoutError) and not isinstance(error, CellTimeoutError):
         return _Stop(f"The notebook was stopped {where}: it ran for more than {limits.notebook_seconds} seconds.")
-    status = await client.exit_status()
+    status = await client.kernel.ended(0.2)  # the one who watches it needs a moment
     if client.why_ended:
         what, _, why = client.why_ended.partition(": ")
         return _Stop(f"{what.capitalize()} {where}: {why}.", our_fault="failed" in what)
@@ -238,14 +238,6 @@ class _Client(NotebookClient):
     def why_ended(self) -> str:
         """What is known about the kernel's end."""
         return self.kernel.stopped or ""
-
-    async def exit_status(self) -> int | None:
-        """How the kernel ended; None if it has not."""
-        for _ in range(20):  # the one who watches it needs a moment
-            if (status := self.kernel.poll()) is not None:
-                return status
-            await asyncio.sleep(0.01)
-        return None
 
     async def stop(self) -> None:
         with contextlib.suppress(Exception):

@@ -54,12 +54,12 @@ class Meter:
         except Exception:  # whoever wrote it is not ipykernel, whatever is wrong with it
             self.refuse()
             return None
-        return message if kind not in _OUTPUT or self.count(sum(map(len, frames))) else None
+        return message if kind not in _OUTPUT or self.count(kind, sum(map(len, frames))) else None
 
-    def count(self, size: int) -> bool:
-        """Whether a message of this size is to be passed on."""
+    def count(self, kind: str, size: int) -> bool:
+        """Whether a message of this kind and size is to be passed on."""
         if not self.full:
-            self.used += max(_AT_LEAST, size)
+            self.used += max(_AT_LEAST, size) if kind in _OUTPUT else size
             if self.full:
                 self._stop(f"sent more than {self.most:,} bytes of output")
         return not self.full

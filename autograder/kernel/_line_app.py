@@ -59,7 +59,8 @@ class LineSession(Session):
             message = self.msg(msg_or_type, content, parent, header, metadata)
         if os.getpid() != self._owner:
             if message["header"]["msg_type"] == "stream":
-                os.write(2 if message["content"]["name"] == "stderr" else 1, message["content"]["text"].encode())
+                text = message["content"]["text"].encode(errors="backslashreplace")
+                os.write(2 if message["content"]["name"] == "stderr" else 1, text)
             return message
         kind, packed = message["header"]["msg_type"], _packed(message)
         with self._one:
@@ -185,8 +186,8 @@ class LineApp(BareApp):
             os.close(pipe)
         self.line = socket.socket(fileno=line)
         self.session.take(self.line, limits)
-        sys.stdout, sys.stderr = LineStream(self.session, "stdout", 1), LineStream(self.session, "stderr", 2)
-        self.kernel._stdout, self.kernel._stderr = sys.stdout, sys.stderr
+        self.streams = LineStream(self.session, "stdout", 1), LineStream(self.session, "stderr", 2)
+        sys.stdout, sys.stderr = self.kernel._stdout, self.kernel._stderr = self.streams
         self.init_signal()
         # what IPython has looked up where the folder and the environment were others
         shell = self.shell
@@ -203,9 +204,12 @@ class LineApp(BareApp):
     async def _serve(self) -> None:
         self.kernel.io_loop = IOLoop.current()
         while (request := await self._request()) is not None:
-            sys.stdout.new_cell()  # type: ignore[union-attr]
-            sys.stderr.new_cell()  # type: ignore[union-attr]
+            for stream in self.streams:  # not those of `sys`, where a notebook may have put others
+                stream.new_cell()
             await self._answer(request)
+            for stream in self.streams:
+                stream.flush()
+            self.session.send(None, "status", {"execution_state": "idle"}, parent=request)
 
     async def _request(self) -> dict[str, Any] | None:
         """The next request; meanwhile, what a notebook has left in the event loop goes on."""
@@ -216,8 +220,9 @@ class LineApp(BareApp):
             await there
         finally:
             loop.remove_reader(self.line)
-        head = self.line.recv(LENGTH.size, socket.MSG_WAITALL)
-        return json_unpacker(self.line.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL)) if head else None
+        with self.line.makefile("rb") as reader:  # buffered: it reads on after a signal; there is one request at a time
+            head = reader.read(LENGTH.size)
+            return json_unpacker(reader.read(LENGTH.unpack(head)[0])) if head else None
 
     async def _answer(self, request: dict[str, Any]) -> None:
         """As ipykernel deals with a request that came through its socket."""
@@ -226,15 +231,13 @@ class LineApp(BareApp):
         kernel.pre_handler_hook()
         try:
             await kernel.execute_request(None, [], request)
-        except Exception:
-            self.log.exception("Exception in message handler:")
+        except Exception as error:  # a notebook has taken something away that ipykernel needs
+            told = {"status": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}
+            self.session.send(None, "execute_reply", told, parent=request)
         except KeyboardInterrupt:  # it should not end the kernel
             self.log.error("KeyboardInterrupt caught in kernel.")
         finally:
             kernel.post_handler_hook()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.session.send(None, "status", {"execution_state": "idle"}, parent=request)
 
 
 def _records(records: Callable[..., Any], etb: TracebackType, *more: Any) -> Any:
@@ -243,9 +246,8 @@ def _records(records: Callable[..., Any], etb: TracebackType, *more: Any) -> Any
     What it shows of a file that it does not parse lacks only the mark on the expression in the line; and calls that
     repeat themselves are not put together then, so tracebacks of recursions are left to it.
     """
-    files = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(etb)}
-    deep = sum(1 for _ in traceback.walk_tb(etb)) > _DEEP
-    quick = not deep and any(len(linecache.getlines(file)) > _LONG_FILE for file in files)
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(etb)]
+    quick = len(files) <= _DEEP and any(len(linecache.getlines(file)) > _LONG_FILE for file in set(files))
     before, ultratb.FAST_THRESHOLD = ultratb.FAST_THRESHOLD, 0 if quick else ultratb.FAST_THRESHOLD
     try:
         return records(etb, *more)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -136,13 +137,17 @@ class KernelProcess:
             with contextlib.suppress(OSError):  # it has ended
                 self.seat.link.send(json.dumps(command).encode())
 
+    async def ended(self, seconds: float) -> int | None:
+        """Its exit status; None if it has not ended after so many seconds."""
+        until = time.monotonic() + seconds
+        while (status := self.poll()) is None and time.monotonic() < until:
+            await asyncio.sleep(0.002)
+        return status
+
     async def end(self) -> None:
         """End the kernel and all it has started."""
         self.stop(None)
-        for _ in range(200):  # a moment here spares who waits a longer interval
-            if self.poll() is not None:
-                return
-            await asyncio.sleep(0.002)
+        await self.ended(0.4)  # a moment here spares who waits a longer interval
 
     def vacate(self) -> None:
         """It has ended."""

@@ -171,13 +171,12 @@ class LineKernel(asyncio.Protocol):
         while not self._meter.full and len(self._received) >= LENGTH.size:
             (size,) = LENGTH.unpack_from(self._received)
             if size > self._meter.most:
-                self._meter.count(size)  # not waited for
+                self._meter.count("", size)  # not waited for
             if len(self._received) < LENGTH.size + size:
                 break
             packed = bytes(self._received[LENGTH.size : LENGTH.size + size])
             del self._received[: LENGTH.size + size]
-            if self._meter.count(size):
-                self._take(packed)
+            self._take(packed)
         if self._meter.full:
             self._received.clear()
 
@@ -190,6 +189,8 @@ class LineKernel(asyncio.Protocol):
             message["msg_type"] = kind
         except (ValueError, TypeError, KeyError, RecursionError):
             self._meter.refuse()
+            return
+        if not self._meter.count(kind, len(packed)):
             return
         if kind == "execute_reply":
             self.shell_channel.put(message)
@@ -214,7 +215,7 @@ class LineKernel(asyncio.Protocol):
             return
         if not data:
             self._close_pipe(descriptor)
-        elif self._piped <= self.process.limits.cell_output_bytes and self._meter.count(len(data)):
+        elif self._piped <= self.process.limits.cell_output_bytes and self._meter.count("stream", len(data)):
             self._piped += len(data)
             content = {"name": name, "text": decoder.decode(data)}
             parent = {"msg_id": self._cell}

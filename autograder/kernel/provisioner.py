@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from typing import Any
@@ -128,8 +127,7 @@ class ZygoteProvisioner(KernelProvisionerBase):
 
     async def wait(self) -> int | None:
         """Wait for the end, then remove what is left."""
-        while (status := self._process.poll()) is None:
-            await asyncio.sleep(0.005)
+        status = await self._process.ended(float("inf"))
         self._process.vacate()
         return status
 

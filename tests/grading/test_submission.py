@@ -84,6 +84,17 @@ def test_who_says_that_a_cell_has_ended_while_it_runs_gets_nothing_for_it() -> N
     assert "brought no evidence" in live.messages[0]
 
 
+def test_a_solution_that_leaves_another_stdout_behind_keeps_its_points() -> None:
+    assert grade(f"import io, sys\nsys.stdout = io.StringIO()\n{right(LIVE)}").points == 7.0
+
+
+def test_who_takes_stdout_away_is_told_at_once() -> None:
+    table, live = grade(f"import sys\nsys.stdout = None\n{right(LIVE)}").cells
+    assert (table.points, live.outcome) == (4.0, "failed")
+    (told,) = live.messages
+    assert told == "The check did not finish: AttributeError: 'NoneType' object has no attribute 'write'."
+
+
 def test_a_kernel_that_somebody_else_killed_is_nobody_s_fault() -> None:
     graded = grade("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     assert [cell.outcome for cell in graded.cells] == ["passed", "could not be graded"]

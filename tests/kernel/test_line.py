@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.kernel import KERNEL_NAME, Limits, SandboxLevel
+from autograder.kernel._client import Meter
 from autograder.kernel._line_app import LineSession
 from autograder.kernel._wire import LENGTH
 from autograder.kernel.line import Channel, LineKernel
@@ -64,6 +65,9 @@ CELLS = {
     "exit": "raise SystemExit(2)",
     "long": "print('\\n'.join(map(str, range(3000))))",
     "lines": "for i in range(3000): print(i)",
+    "another stdout": "import io, sys\nsys.stdout = io.StringIO()\nprint('elsewhere')",
+    "what it holds": "sys.stdout.getvalue()",
+    "the old one again": "sys.stdout = get_ipython().kernel._stdout\nprint('back')",
     "names": "__name__, get_ipython().execution_count, type(get_ipython()).__name__",
 }
 
@@ -84,8 +88,7 @@ async def on_a_line(cells: NotebookNode, folder: Path, **options: Any) -> LineKe
         for number, cell in enumerate(cells.cells):
             await client.async_execute_cell(cell, number)
     except DeadKernelError:
-        await asyncio.sleep(0.2)  # who watches it needs a moment to say why
-        kernel.process.poll()
+        await kernel.process.ended(10)  # the one who watches it needs a moment to say why
     finally:
         await client._async_cleanup_kernel()
     return kernel
@@ -191,12 +194,12 @@ def test_what_was_printed_before_a_crash_is_shown(run: Run, level: SandboxLevel)
     assert shown == ["so far\nso good\n", ""]
 
 
-SLOW_LINES = "import time\nfor i in range(200): print(i)\ntime.sleep(0.3)\nprint('late', end='')\nos.abort()"
+SLOW_LINES = "for i in range(200): print(i)\nsys.stdout._sent -= 60\nprint('late', end='')\nos.abort()"
 
 
 @full
 def test_of_many_lines_those_that_have_waited_are_shown(run: Run, level: SandboxLevel) -> None:
-    shown, _ = run("import os", SLOW_LINES, sandbox=level)
+    shown, _ = run("import os, sys", SLOW_LINES, sandbox=level)
     assert shown[1] == "".join(f"{i}\n" for i in range(200)) + "late"
 
 
@@ -218,6 +221,17 @@ def test_the_end_of_a_kernel_is_noticed_at_once(tmp_path: Path, level: SandboxLe
             kernel.stop_channels()
 
     asyncio.run(asyncio.wait_for(end_it(), 120))
+
+
+def test_a_long_notebook_is_not_counted_as_a_flood() -> None:
+    kernel, told = LineKernel(), {"parent_header": {"msg_id": ""}, "metadata": {}, "content": {}}
+    kernel.process.limits = LIMITS
+    kernel._meter = Meter(kernel.process)
+    for kind in ("status", "execute_reply"):
+        packed = json.dumps(told | {"header": {"msg_type": kind}}).encode()
+        for _ in range(400):  # as outputs they would be counted at what they cost in memory: eight times too much
+            kernel.data_received(LENGTH.pack(len(packed)) + packed)
+    assert not kernel._meter.full
 
 
 def test_an_unknown_option_is_named(tmp_path: Path) -> None:
