@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import gc
 import importlib.util
 import io
 import os
@@ -278,6 +279,7 @@ def grade(
         _warm_up(level)
     from autograder.grading import console
 
+    gc.enable()
     try:
         status = console.grade(
             course, problem_set, students=students, jobs=jobs, scheduler=scheduler, force=force, database=db,
@@ -285,15 +287,19 @@ def grade(
         )  # fmt: skip
     except console.REFUSALS as error:
         raise _Refusal(str(error)) from error
+    gc.freeze()  # nothing is left to find in what has been imported, and at its end Python would look for long
     sys.exit(status)
 
 
 def _warm_up(level: str | None) -> None:
     """Begin with what takes longest while this process still imports. A wrong guess costs time, and nothing else."""
-    from autograder.grading import warm
     from autograder.kernel import SandboxUnavailable, provisioner
 
+    gc.disable()  # it would look through all that is imported again and again
     with contextlib.suppress(SandboxUnavailable, provisioner.NoSuchKernel):  # grading itself says what to do
+        provisioner.warm_up(level or "full")
+        from autograder.grading import warm
+
         warm.begin(level or "full")
 
 

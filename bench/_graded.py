@@ -4,7 +4,8 @@ It does what `autograder grade` does, in the same order, and imports no more bef
 would count as the grader's memory and, because each worker imports the main module again, as its start.
 
 With `execute` in place of `grade` or `look`, the same submissions are only executed: by nbclient over Jupyter's
-sockets, in kernels forked from a process that is as warm, by as many workers, without walls, referee and gradebook.
+sockets, in kernels forked from a process that is as warm, by as many workers, without walls, referee and gradebook,
+and checked with the same cases.
 
     python -m bench._graded grade|look|execute FOLDER PROBLEM_SET WORKERS LEVEL [GROUP]
 """
@@ -28,6 +29,14 @@ from bench._computing import seconds_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+#: What a notebook begins with that is to check with certain cases.
+USE_CASES = """\
+import autograder.specs._grade
+autograder.specs._grade.grade = lambda exercise, candidate, _grade=autograder.specs._grade.grade, _seeds={}: _grade(
+    exercise, candidate, seed=_seeds.get(exercise)
+)
+"""
 
 #: Between two looks at the memory; looking takes computing itself.
 INTERVAL = 2.0
@@ -90,20 +99,38 @@ def executed(folder: Path, problem_set: str, workers: int) -> dict[str, Any]:
     import nbformat
 
     from autograder.grading import runner
+    from autograder.grading.preprocessors import GradeCells
     from autograder.grading.restore import read_notebook, restore
+    from autograder.grading.seed import course_seed
     from autograder.kernel.provisioner import warm_up
 
     course = runner.Course.find(folder, problem_set)
     released = nbformat.read(course.master, as_version=4)
+    seed = course_seed(Path(GradeCells(config=course.config).seed_file))
     notebooks = [restore(read_notebook(one.notebook.read_bytes()), released) for one in course.submissions()]
+    for notebook in notebooks:
+        use_cases(notebook, seed)
     result: dict[str, Any] = {}
-    share = warm_up("none", line=False).share()
-    with ProcessPoolExecutor(workers, context, initializer=warm.begin_work, initargs=(share,)) as executor:
+    parent = warm_up("none", line=False)
+    parent.wait()
+    with ProcessPoolExecutor(workers, context, initializer=warm.begin_work, initargs=(parent.share(),)) as executor:
         for done in as_completed([executor.submit(execute, notebook) for notebook in notebooks]):
             done.result()
             result.setdefault("started_seconds", time.monotonic() - started)
         result["seconds"] = time.monotonic() - started
     return result
+
+
+def use_cases(notebook: NotebookNode, seed: int) -> None:
+    """Have `check` in this notebook use the cases that it is graded with: others take longer or less."""
+    from autograder.grading.restore import digest_of
+    from autograder.grading.seed import case_seed
+    from autograder.grading.verdict import exercise_of, is_check
+
+    work = digest_of(notebook)
+    graded = [exercise_of(cell.metadata.nbgrader["grade_id"]) for cell in notebook.cells if is_check(cell)]
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = USE_CASES.format({exercise: case_seed(seed, work, exercise) for exercise in graded}) + first.source
 
 
 def execute(notebook: NotebookNode) -> None:
@@ -140,9 +167,10 @@ def watched(memory: list[int]) -> Iterator[None]:
 
 
 def worker_processes() -> list[psutil.Process]:
-    """The processes that the forkserver has forked."""
+    """The processes that the forkserver has forked, and those that judge for them."""
     children = psutil.Process().children()
-    return [one for child in children if "forkserver" in " ".join(child.cmdline()) for one in child.children()]
+    workers = [one for child in children if "forkserver" in " ".join(child.cmdline()) for one in child.children()]
+    return workers + [one for one in psutil.Process().children(recursive=True) if one.name() == "judge_all"]
 
 
 def by_whom(group: str) -> dict[str, float]:

@@ -1,15 +1,17 @@
 """How grading grows: 10, 100 and 1,000 submissions, one worker and more, and how far it is from its floor.
 
 The floor is what the cells compute anyway: each submission's code cells, run one after the other in a bare process
-that was forked with everything imported, without Jupyter, sandbox, referee or gradebook; seconds of computing, divided
-by the number of cores. It is measured before and after the grading, because a machine is not equally fast at all times,
-and the mean counts; and once more with all cores at it side by side, as grading has them, because cores share caches.
+that was forked with everything imported, without Jupyter, sandbox, referee or gradebook, and checked with the same
+cases as in grading; seconds of computing, divided by the number of cores. It is measured before and after the grading,
+because a machine is not equally fast at all times, and the mean counts; and once more with all cores at it side by
+side, as grading has them, because cores share caches.
 Another floor is what a grader needs that runs the cells in Jupyter's kernels: nbclient alone, with kernels forked from
 the same warm process, without walls, referee and gradebook; seconds on the clock from the first result to the last.
 
 Time is on the clock, to the last submission: from the start of the workers, and from the first result on, with which
 the start is over. Of the computing from then on, a control group tells how much there was, and the processes how much
-was theirs: of the one that hands out and writes, of the workers that watch kernels and judge; the rest is the kernels'.
+was theirs: of the one that hands out and writes, of the workers that watch kernels and of those that judge for them;
+the rest is the kernels'.
 
 Memory is looked at every two seconds: the sum, over this process and all it started, of what each keeps to itself and
 its share of the rest; the largest and the median count. Besides, what each lasting process keeps to itself is noted
@@ -41,10 +43,13 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 
 from autograder.grading import runner
+from autograder.grading.preprocessors import GradeCells
 from autograder.grading.restore import read_notebook, restore
+from autograder.grading.seed import course_seed
 from autograder.kernel import KERNEL_NAME, available_levels
 from bench import _record
 from bench._computing import control_group
+from bench._graded import use_cases
 from bench.grading import SET, course
 
 LEVEL = available_levels()[0].value
@@ -74,6 +79,9 @@ def floor(folder: Path, problem_set: str, side_by_side: int = 1) -> float:
     of = runner.Course.find(folder, problem_set)
     released = nbformat.read(of.master, as_version=4)
     notebooks = [restore(read_notebook(one.notebook.read_bytes()), released) for one in of.submissions()]
+    seed = course_seed(Path(GradeCells(config=of.config).seed_file))
+    for notebook in notebooks:
+        use_cases(notebook, seed)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     passes = []
     for _ in range(side_by_side):

@@ -14,7 +14,7 @@ from collections.abc import Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -26,12 +26,11 @@ from ..kernel import Limits as KernelLimits
 from ..kernel import SandboxUnavailable
 from ..kernel.line import LineKernel
 from ..specs import MIME, wire
+from .judge import judge_of
+from .referee import Referee
 from .restore import RECORD, digest_of
 from .seed import case_seed
 from .verdict import TIMEOUT, Verdict, exercise_of, is_check, read_error, solution_cell_of
-
-if TYPE_CHECKING:
-    from .referee import Referee
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,14 @@ async def run(
         KernelDidNotStart: if there is no kernel to run it in.
         SandboxUnavailable: if this machine does not have the level of isolation.
     """
-    from .referee import Referee  # here, because judging imports torch, and who only hands out the work needs none
-
     work = digest_of(notebook)
-    referee = Referee(lambda exercise: case_seed(seed, work, exercise), name)
+    try:
+        judge = judge_of(sandbox)
+    except SandboxUnavailable:
+        raise
+    except (OSError, RuntimeError) as error:
+        raise KernelDidNotStart(str(error)) from error
+    referee = Referee(lambda exercise: case_seed(seed, work, exercise), judge, name)
     graded = [cell for cell in notebook.cells if is_check(cell)]
     verdicts: dict[str, Verdict | None] = {}
     stop = _Stop()

@@ -1,8 +1,8 @@
-"""The referee: judges, in the trusted process, the evidence that a kernel sends, and keeps the verdict.
+"""The referee: has the evidence that a kernel sends judged, by a trusted process, and keeps the verdict.
 
-What is trusted: this process, the seed, the judge. What is not: everything in the kernel, `check` included. One cell
-is graded at a time, and the one who runs the cells says which. Evidence counts when it answers the one question that
-was asked for this cell while it ran. Anything else on the line is refused, logged and worth nothing.
+What is trusted: this process, the seed, the judge's process. What is not: everything in the kernel, `check` included.
+One cell is graded at a time, and the one who runs the cells says which. Evidence counts when it answers the one
+question that was asked for this cell while it ran. Anything else on the line is refused, logged and worth nothing.
 
 What this cannot do: tell evidence of a run from the same bytes written by hand. Evidence comes from the process that
 runs the learner's code, so somebody who rewrites the probe in there can send what a right solution would have sent. To
@@ -14,35 +14,24 @@ copied solution by other means.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import dataclasses
 import logging
 import secrets
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from ..specs import MIME, EvidenceError, Report, UnknownExercise, decide, find, wire
+from ..specs import MIME, wire
+from .judge import NoEvidence
 from .verdict import Verdict
 
 log = logging.getLogger(__name__)
 
-#: Seconds of computing that judging one exercise may take; the slowest of the corpora takes less than a tenth of one.
-JUDGING_SECONDS = 30.0
 #: Messages that a kernel may send; a notebook has two for each check that it calls.
 MOST_MESSAGES = 10_000
 
 #: Refusals that are kept and logged for one kernel.
 MOST_REFUSED = 10
-
-_judging = threading.Lock()  # judges use torch's global generator, reports use matplotlib
-
-
-class JudgingTooLong(BaseException):
-    """Raised inside a judge that does not come to an end."""
 
 
 class Referee:
@@ -50,13 +39,17 @@ class Referee:
 
     Args:
         seed_of: the seed of the cases of an exercise, by its id.
+        judge: who judges; `judge.Judge`, or the like.
         name: of the submission, for the log.
 
     `kernel_end` is the descriptor that the kernel inherits; close it with `handed_over` once the kernel has it.
     """
 
-    def __init__(self, seed_of: Callable[[str], int], name: str = "") -> None:
+    def __init__(
+        self, seed_of: Callable[[str], int], judge: Callable[[str, bytes, int, float], Verdict], name: str = ""
+    ) -> None:
         self._seed_of = seed_of
+        self._judge = judge
         self._name = name
         self._own, self._kernels = socket.socketpair()
         self._asked: _Question | None = None
@@ -134,8 +127,8 @@ class Referee:
             asked.verdict = Verdict(0.0, asked.max_points, refusal=reason, our_fault=True)
             return {"rejected": reason}
         try:
-            asked.verdict = judge(asked.exercise, body, self._seed_of(asked.exercise), asked.max_points)
-        except EvidenceError as error:
+            asked.verdict = self._judge(asked.exercise, body, self._seed_of(asked.exercise), asked.max_points)
+        except NoEvidence as error:
             return {"rejected": self._refuse(f"The evidence is none: {error}.")}
         if asked.verdict.our_fault:
             log.error("%s: %s: %s", self._name, asked.exercise, asked.verdict.refusal)
@@ -160,70 +153,3 @@ class _Question:
     nonce: str = ""
     verdict: Verdict | None = None
     spoiled: str = ""
-
-
-def judge(exercise_id: str, evidence: bytes, seed: int, max_points: float) -> Verdict:
-    """The verdict on evidence that may have been made by anybody.
-
-    Raises:
-        EvidenceError: if the bytes are not evidence of this exercise.
-    """
-
-    def fault(reason: str) -> Verdict:
-        return Verdict(0.0, max_points, refusal=f"The check could not be judged: {reason}.", our_fault=True)
-
-    try:
-        exercise = find(exercise_id)
-        if exercise.points != max_points:
-            return fault(f"it is worth {exercise.points:g} points, the cell says {max_points:g}. Release again")
-        with _judging, _within(JUDGING_SECONDS):
-            return _verdict(decide(exercise, evidence, seed))
-    except EvidenceError:
-        raise
-    except JudgingTooLong:
-        raise EvidenceError(f"judging it took more than {JUDGING_SECONDS:.0f} seconds of computing") from None
-    except UnknownExercise as error:
-        return fault(str(error).rstrip("."))
-    except Exception as error:
-        # Well-formed, but the judge stumbled over it: a fault of ours, or forged with care. A person has to look.
-        return fault(f"{type(error).__name__}: {error}"[:300])
-
-
-def _verdict(report: Report) -> Verdict:
-    report = dataclasses.replace(report, graded=True)
-    try:
-        shown = report._repr_mimebundle_()
-    except Exception:  # the picture is drawn from what the kernel wrote, and decides nothing
-        report = dataclasses.replace(report, rows=())
-        shown = report._repr_mimebundle_()
-    return Verdict(report.points, report.max_points, tuple(report.as_dict()["findings"]), shown=shown)
-
-
-@contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise JudgingTooLong in this thread when it has computed for `seconds`. Reaches Python code, in any thread.
-
-    Time on the clock would depend on what else the machine does, and with it a verdict.
-    """
-    thread, running, over = threading.get_ident(), threading.Lock(), threading.Event()
-    clock = time.pthread_getcpuclockid(thread)
-    until = time.clock_gettime(clock) + seconds
-
-    def watch() -> None:
-        left = seconds
-        while not over.wait(left):
-            with running:
-                if over.is_set():
-                    return
-                left = until - time.clock_gettime(clock)
-                if left <= 0:
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(JudgingTooLong))
-                    return
-                left = max(left, 0.01)
-
-    threading.Thread(target=watch, name="judging-too-long", daemon=True).start()
-    try:
-        yield
-    finally:
-        with running:
-            over.set()

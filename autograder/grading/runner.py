@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import itertools
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -254,13 +255,19 @@ class LocalWorkers:
             ) from None
 
     def __call__(self) -> ProcessPoolExecutor:
+        parent = warm_up(self._sandbox)
+        first = {"initializer": warm.begin_work, "initargs": (parent.share(), self._sandbox)}
+        executor = ProcessPoolExecutor(self._jobs, mp_context=self._context, **first)
         try:
-            share = warm_up(self._sandbox).share()
-        except SandboxUnavailable:
-            raise
+            for _ in range(self._jobs):  # they start while what kernels are forked from does
+                executor.submit(os.getpid)
+            parent.wait()
         except RuntimeError as error:
+            executor.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, SandboxUnavailable):
+                raise
             raise BadRequest(f"{error}. Nothing was graded; try again.") from error
-        return ProcessPoolExecutor(self._jobs, mp_context=self._context, initializer=warm.begin_work, initargs=(share,))
+        return executor
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Imports nothing slow itself: the command calls it while the rest of it is still 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
@@ -40,9 +41,17 @@ def begin(sandbox: str, line: bool = True) -> ForkServerContext:
     return context
 
 
-def begin_work(share: Share) -> None:
-    """What a worker does first: it has its kernels from this zygote, and ends when the process that started it does."""
+def begin_work(share: Share, sandbox: str | None = None) -> None:
+    """What a worker does first: it has its kernels from this zygote, and ends when the process that started it does.
+
+    With a level of isolation, it has somebody to judge from there, too.
+    """
     share.adopt()
+    if sandbox:
+        from .judge import judge_of  # in a worker it is there; who begins is not to wait for what it imports
+
+        with contextlib.suppress(OSError, RuntimeError):  # the zygote has failed, and who started it says so
+            judge_of(sandbox)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -18,9 +18,8 @@ from jupyter_client.session import DELIM
 from traitlets.config import Config
 
 from ._levels import Limits
+from ._wire import CHANNELS
 
-#: The order in which the provisioner hands over the listening sockets; the name of a socket file ends in its place.
-CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 #: What ipykernel imports while it starts, and what IPython imports to show the first error.
 _AT_START = ("IPython.core.completerlib", "IPython.core.debugger", "IPython.extensions.storemagic", "encodings.idna")
 _AT_START += ("IPython.core.oinspect", "IPython.core.logger", "faulthandler", "tornado.platform.asyncio")

@@ -7,6 +7,7 @@ import fcntl
 import glob
 import json
 import os
+import select
 import shutil
 import socket
 import stat
@@ -24,9 +25,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import _sandbox
-from ._app import CHANNELS
 from ._levels import Layer, Limits, SandboxLevel, SandboxUnavailable
-from ._zygote import LARGEST_REQUEST, MOST_DESCRIPTORS
+from ._wire import CHANNELS, LARGEST_REQUEST, MOST_DESCRIPTORS
 
 _START_SECONDS = 180.0  # a cold disk, a busy machine, a font cache to build
 _REPLY_SECONDS = 60.0
@@ -146,7 +146,7 @@ def _forget_zygotes() -> None:
     global _lock, _runtime
     _lock, _runtime = threading.Lock(), None
     for each in _zygotes.values():
-        each.control.close()
+        each.leave()
     _zygotes.clear()
     for seat in _seats:
         seat.vacate()
@@ -168,6 +168,7 @@ class Zygote:
         self._process = process  # None: another process has started it
         self._log = log  # None: it is up, or has failed
         self._starting = threading.Lock()
+        self._services: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         #: Its process number; 0 before `wait`, and where it was adopted.
         self.pid = 0
 
@@ -201,8 +202,7 @@ class Zygote:
         return cls(Share(in_bubblewrap, preload, line, readable, control, runtime_folder()), process, log)
 
     def share(self) -> Share:
-        """What a process that asks this one needs. Waits until it is up, and raises what `wait` raises."""
-        self.wait()
+        """What a process that asks this one needs; whoever asks before it is up waits for the answer."""
         return self._share
 
     def wait(self) -> None:
@@ -213,20 +213,21 @@ class Zygote:
         with self._starting:
             if self._log is None:
                 return
-            log, self._log = self._log, None
-            with log:
-                self.control.settimeout(_START_SECONDS)
-                try:
-                    words = self.control.recv(LARGEST_REQUEST)
-                except TimeoutError:
-                    words = b""
-                self.control.settimeout(None)
-                if words:
-                    self.pid = json.loads(words)["ready"]
-                    return
-                self.close()
-                log.seek(0)
-                said = log.read().decode(errors="replace").strip().splitlines()
+            # not by the socket's own timeout, which would be that of all who share it
+            said_something, _, _ = select.select([self.control], [], [], _START_SECONDS)
+            words = self.control.recv(LARGEST_REQUEST) if said_something else b""
+            if words:
+                self.pid, said = json.loads(words)["ready"], []
+            else:
+                self._process.kill()
+                self._process.wait(10)
+                self._log.seek(0)
+                said = self._log.read().decode(errors="replace").strip().splitlines()
+            self._log.close()
+            self._log = None
+        if words:
+            return
+        self.close()
         cause = said[-1] if said else f"it said nothing for {_START_SECONDS:g} seconds"
         if self._share.in_bubblewrap and cause.startswith("bwrap:"):
             raise SandboxUnavailable(f"Sandbox level full is not available: {cause}.")
@@ -254,9 +255,22 @@ class Zygote:
             )
         socket.send_fds(self.control, [words], descriptors)
 
+    def serve(self, function: str) -> socket.socket:
+        """Have a process forked that runs `function` with a socket; the other end.  Raises OSError if it has ended."""
+        own, theirs = socket.socketpair()
+        with theirs:
+            self._services.add(own)
+            self.ask({"serve": function}, [theirs.fileno()])
+        return own
+
+    def leave(self) -> None:
+        """Ask it for nothing any more: it ends when nobody is left who can."""
+        for each in [self.control, *self._services]:
+            each.close()
+
     def close(self) -> None:
-        """End it and its kernels."""
-        self.control.close()
+        """End it, its kernels and its services."""
+        self.leave()
         if self._process is not None:
             if self._log is not None:  # still importing, for nobody
                 self._process.kill()

@@ -1,4 +1,4 @@
-"""The zygote: imports once what every kernel needs, then forks a kernel for each request.
+"""The zygote: imports once what every kernel needs, then forks a kernel, or a service, for each request.
 
 Run as `python -m autograder.kernel._zygote SOCKET line|sockets MODULE,MODULE…` by `_parent.Zygote`, in bubblewrap at
 level full.
@@ -19,14 +19,13 @@ import socket
 import sys
 import tarfile
 import tempfile
+import traceback
 from functools import partial
 from typing import Any, NoReturn
 
 from . import _app, _keeper, _line_app, _linux, _sandbox
 from ._levels import Layer, Limits
-
-LARGEST_REQUEST = 1 << 18
-MOST_DESCRIPTORS = 64
+from ._wire import LARGEST_REQUEST, MOST_DESCRIPTORS
 
 
 def main() -> None:
@@ -49,7 +48,11 @@ def main() -> None:
             os._exit(0)
         link = socket.socket(fileno=descriptors[0])
         try:
-            _fork(control, link, descriptors[1:], json.loads(words), app)
+            request = json.loads(words)
+            if "serve" in request:
+                _fork_service(control, link, request["serve"])
+            else:
+                _fork(control, link, descriptors[1:], request, app)
         except OSError as error:
             _keeper.report(link, failed=f"no new process: {error}")
         finally:
@@ -76,6 +79,21 @@ def _fork(
         limits = Limits(**request["limits"])
         kernel = partial(_kernel, link, descriptors, layers, limits, request, app)
         _keeper.keep(link, layers, limits, request["private"], descriptors, kernel)
+
+
+def _fork_service(control: socket.socket, link: socket.socket, function: str) -> None:
+    """A process that runs what the owner names, with the socket that it sent, and nothing of a notebook's."""
+    if os.fork() == 0:
+        try:
+            control.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            module, _, name = function.partition(":")
+            _linux.name_process(name)
+            getattr(importlib.import_module(module), name)(link)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
 
 
 def _kernel(

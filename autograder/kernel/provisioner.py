@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from typing import Any
 
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -14,13 +15,13 @@ from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import List, Unicode
 
 from . import KERNEL_NAME, _sandbox
-from ._app import CHANNELS
 from ._client import MeteredAsyncClient, MeteredBlockingClient
 from ._levels import Limits, SandboxLevel, read_level
-from ._parent import Share, Zygote, runtime_folder, start_zygote
+from ._parent import Share, Zygote, runtime_folder, start_zygote, zygote
 from ._process import KernelProcess
+from ._wire import CHANNELS
 
-__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "preloaded", "runtime_folder", "warm_up"]
+__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "preloaded", "runtime_folder", "start_service", "warm_up"]
 
 
 def warm_up(level: SandboxLevel | str, line: bool = True) -> Zygote:
@@ -32,6 +33,22 @@ def warm_up(level: SandboxLevel | str, line: bool = True) -> Zygote:
     level = read_level(level)
     _sandbox.require(level)
     return start_zygote(level.layers, preloaded(), line)
+
+
+def start_service(level: SandboxLevel | str, function: str) -> socket.socket:
+    """Fork a process that runs `function`, "module:name", with a socket; the other end, which ends it by being closed.
+
+    It comes from the process that kernels on a line come from, behind the walls around that one, and runs no notebook.
+
+    Raises SandboxUnavailable if this machine does not have the level, NoSuchKernel if the kernelspec is not installed,
+    RuntimeError or OSError if it does not start.
+    """
+    level = read_level(level)
+    _sandbox.require(level)
+    try:
+        return zygote(level.layers, preloaded(), True).serve(function)
+    except (BrokenPipeError, ConnectionResetError):  # it died since it was last used
+        return zygote(level.layers, preloaded(), True).serve(function)
 
 
 def preloaded() -> tuple[str, ...]:

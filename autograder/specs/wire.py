@@ -7,7 +7,7 @@ The conversation, the kernel speaking first:
     {"nonce": "..."} + evidence                 ->  {"report": {...}}  or  {"rejected": "..."}
     {"nonce": "...", "fault": "what broke"}     ->  {"rejected": "..."}
 
-This module is the kernel's side.  Whoever reads the learner's code reads this too: no secret is in it.
+Whoever reads the learner's code reads this too: no secret is in it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def parse(text: bytes) -> dict[str, Any]:
 
 
 class Line:
-    """The kernel's end: one request, one answer."""
+    """One end: who asks has one request and one answer, who answers receives and sends."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -82,21 +82,35 @@ class Line:
         """Send a frame and wait for the answer's header.
 
         Raises:
-            LineError, OSError: if the referee is gone or does not accept the frame.
+            LineError, OSError: if the other side is gone or does not accept the frame.
         """
+        return self.exchange(header, body)[0]
+
+    def exchange(self, header: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        """The same, and the answer's body, too."""
         with self._turn:
-            self._socket.sendall(frame(header, body))
-            head, rest = lengths(self._read(LENGTHS.size))
-            answer = parse(self._read(head))
-            self._read(rest)
-            return answer
+            self.send(header, body)
+            return self.receive()
+
+    def send(self, header: dict[str, Any], body: bytes = b"") -> None:
+        """Send a frame."""
+        self._socket.sendall(frame(header, body))
+
+    def receive(self) -> tuple[dict[str, Any], bytes]:
+        """Wait for a frame; its header and its body."""
+        head, rest = lengths(self._read(LENGTHS.size))
+        return parse(self._read(head)), self._read(rest)
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
 
     def _read(self, count: int) -> bytes:
         parts = bytearray()
         while len(parts) < count:
             part = self._socket.recv(count - len(parts))
             if not part:
-                raise LineError("the referee has closed the line")
+                raise LineError("the other side has closed the line")
             parts += part
         return bytes(parts)
 

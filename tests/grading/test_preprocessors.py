@@ -7,10 +7,9 @@ from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 
 from autograder.grading.execution import _outputs
-from autograder.grading.referee import judge
 from autograder.grading.submission import GradedCell
 from autograder.grading.verdict import Verdict
-from autograder.specs import MIME, collect, find, misconception
+from autograder.specs import MIME, collect, find, misconception, service
 from tests.corpora import load
 
 EXERCISE = "switches.truth_table"
@@ -27,7 +26,7 @@ def shown(verdict: Verdict, *outputs: NotebookNode, sandbox: str = "full") -> No
 def verdict_on(misconception_id: str | None) -> Verdict:
     candidate = next(c for c in load(EXERCISE) if c.misconception == misconception_id)
     evidence = collect(find(EXERCISE), candidate.build(), 7)
-    return judge(EXERCISE, evidence, 7, 4.0)
+    return Verdict(**service.judge(EXERCISE, evidence, 7, 4.0))
 
 
 def stderr(text: str) -> NotebookNode:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
+import signal
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
 
 from autograder.grading import referee as module
-from autograder.grading.referee import Referee, judge
+from autograder.grading.judge import Judge, NoEvidence, judge_of
+from autograder.grading.referee import Referee
 from autograder.grading.verdict import Verdict
-from autograder.specs import EvidenceError, _evidence, check, collect, find, wire
+from autograder.kernel import available_levels
+from autograder.specs import EvidenceError, _evidence, check, collect, find, service, wire
 from tests.corpora import load
 
 EXERCISE = "evaluation.evaluate"
@@ -25,6 +32,7 @@ RIGHT = next(c for c in load(EXERCISE) if c.right)
 WRONG = next(c for c in load(EXERCISE) if c.misconception == "mode-not-restored")
 POINTS = find(EXERCISE).points
 SEED = 271_828
+LEVEL = available_levels()[0]
 
 
 def seed_of(exercise: str) -> int:
@@ -39,7 +47,7 @@ def play(kernel: Callable[[socket.socket], Any], exercise: str = EXERCISE) -> tu
     """Let `kernel` speak on the line while the cell of `exercise` is graded; verdict, referee, what kernel returned."""
 
     async def grading() -> tuple[Verdict | None, Referee, Any]:
-        referee = Referee(seed_of, "tests")
+        referee = Referee(seed_of, judge_of(LEVEL), "tests")
         serving = asyncio.ensure_future(referee.serve())
         referee.expect(exercise, POINTS)
         own = socket.socket(fileno=socket.dup(referee.kernel_end))
@@ -235,7 +243,7 @@ def test_evidence_of_other_cases_is_worth_nothing() -> None:
 
 def test_late_evidence_is_refused_and_changes_no_verdict() -> None:
     async def grading() -> tuple[Verdict | None, dict, list[str]]:
-        referee = Referee(seed_of, "tests")
+        referee = Referee(seed_of, judge_of(LEVEL), "tests")
         asyncio.ensure_future(referee.serve())  # noqa: RUF006
         referee.expect(EXERCISE, POINTS)
         answer = referee._answer({"ask": EXERCISE}, b"")
@@ -281,10 +289,13 @@ def test_a_judge_that_does_not_come_to_an_end_is_stopped(monkeypatch: pytest.Mon
         while True:
             pass
 
-    monkeypatch.setattr(module, "JUDGING_SECONDS", 0.05)
-    monkeypatch.setattr(module, "decide", endless)
+    before = signal.getsignal(signal.SIGPROF)
+    monkeypatch.setattr(service, "JUDGING_SECONDS", 0.05)
+    monkeypatch.setattr(service, "decide", endless)
     with pytest.raises(EvidenceError, match="took more than"):
-        judge(EXERCISE, b"", 1, POINTS)
+        service.judge(EXERCISE, b"", 1, POINTS)
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+    assert signal.getsignal(signal.SIGPROF) == before
 
 
 def test_a_judge_that_has_to_wait_for_the_machine_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,15 +303,15 @@ def test_a_judge_that_has_to_wait_for_the_machine_is_not(monkeypatch: pytest.Mon
         threading.Event().wait(0.3)
         raise EvidenceError("it went on")
 
-    monkeypatch.setattr(module, "JUDGING_SECONDS", 0.1)
-    monkeypatch.setattr(module, "decide", waiting)
+    monkeypatch.setattr(service, "JUDGING_SECONDS", 0.1)
+    monkeypatch.setattr(service, "decide", waiting)
     with pytest.raises(EvidenceError, match="it went on"):
-        judge(EXERCISE, b"", 1, POINTS)
+        service.judge(EXERCISE, b"", 1, POINTS)
 
 
 def test_a_judge_that_stumbles_leaves_it_to_a_person() -> None:
     body = _evidence.pack({"cases": {case.name: {} for case in find(EXERCISE).cases(1)}})
-    verdict = judge(EXERCISE, body, 1, POINTS)
+    verdict = judge_of(LEVEL)(EXERCISE, body, 1, POINTS)
     assert (verdict.outcome, verdict.points) == ("could not be graded", 0.0)
     assert "could not be judged" in verdict.refusal
 
@@ -309,7 +320,7 @@ def test_a_judge_that_stumbles_leaves_it_to_a_person() -> None:
     ("exercise", "points", "reason"), [("no.such", 1.0, "no.such"), (EXERCISE, 99.0, "Release again")]
 )
 def test_a_cell_that_fits_no_exercise_is_our_fault(exercise: str, points: float, reason: str) -> None:
-    verdict = judge(exercise, evidence(), seed_of(EXERCISE), points)
+    verdict = judge_of(LEVEL)(exercise, evidence(), seed_of(EXERCISE), points)
     assert verdict.outcome == "could not be graded"
     assert reason in verdict.refusal
 
@@ -318,6 +329,84 @@ def test_forged_rows_cost_the_picture_and_nothing_else() -> None:
     tree = _evidence.unpack(evidence())
     for case in tree["cases"].values():
         case["call"]["rows"] = [{**row, "no such field": "<script>"} for row in case["call"]["rows"]]
-    verdict = judge(EXERCISE, _evidence.pack(tree), seed_of(EXERCISE), POINTS)
+    verdict = judge_of(LEVEL)(EXERCISE, _evidence.pack(tree), seed_of(EXERCISE), POINTS)
     assert verdict.outcome == "passed"
     assert "<figure" not in verdict.shown["text/html"]
+
+
+# ---------------------------------------------------------------------- the process that judges
+
+
+def judge_processes() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children(recursive=True) if one.name() == "judge_all"]
+
+
+@pytest.fixture
+def own_judge() -> Iterator[tuple[Judge, psutil.Process]]:
+    """A judge for this test alone, and its process."""
+    before = judge_processes()
+    judge = Judge(LEVEL)
+    assert judge(EXERCISE, evidence(), seed_of(EXERCISE), POINTS).outcome == "passed"
+    (process,) = (one for one in judge_processes() if one not in before)
+    yield judge, process
+    judge.close()
+
+
+def test_the_process_that_judges_says_what_the_judge_says(own_judge: Any) -> None:
+    judge, _ = own_judge
+    for candidate in (RIGHT, WRONG):
+        body = evidence(candidate)
+        assert judge(EXERCISE, body, SEED, POINTS) == Verdict(**service.judge(EXERCISE, body, SEED, POINTS))
+    with pytest.raises(NoEvidence, match="not evidence"):
+        judge(EXERCISE, b"4.0", SEED, POINTS)
+
+
+def test_a_judge_that_was_killed_is_replaced(own_judge: Any) -> None:
+    judge, process = own_judge
+    process.kill()
+    process.wait(10)
+    assert judge(EXERCISE, evidence(), seed_of(EXERCISE), POINTS).outcome == "passed"
+
+
+def test_who_ends_every_judge_is_left_to_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As evidence would that ends the process, past all that Python can catch."""
+
+    def ends(*arguments: object) -> socket.socket:
+        own, theirs = socket.socketpair()
+        theirs.close()
+        return own
+
+    monkeypatch.setattr("autograder.grading.judge.start_service", ends)
+    judge = Judge(LEVEL)
+    verdict = judge(EXERCISE, evidence(), SEED, POINTS)
+    judge.close()
+    assert verdict.outcome == "could not be graded"
+    assert verdict.refusal == "The check could not be judged: the process that judges ended twice. Grade again."
+
+
+def test_a_judge_ends_when_nobody_can_ask_it_any_more(own_judge: Any) -> None:
+    judge, process = own_judge
+    judge.close()
+    process.wait(10)
+
+
+def test_several_threads_may_ask_one_judge(own_judge: Any) -> None:
+    judge, _ = own_judge
+    bodies = [evidence(RIGHT), evidence(WRONG)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda body: judge(EXERCISE, body, seed_of(EXERCISE), POINTS).outcome, bodies))
+    assert outcomes == ["passed", "failed"] * 4
+
+
+def test_a_judge_that_computes_past_python_s_reach_is_ended_by_the_system() -> None:
+    """The exception for who judges too long reaches Python code only."""
+    asked, end = socket.socketpair()
+    if (child := os.fork()) == 0:
+        service.JUDGING_SECONDS, service._GRACE_SECONDS = -time.process_time(), 1
+        service.judge = lambda *arguments: re.fullmatch("(a+)+b", "a" * 64)  # no signal handler runs in there
+        service.judge_all(end)
+        os._exit(0)
+    end.close()
+    with asked, pytest.raises(wire.LineError):
+        wire.Line(asked).ask({"judge": EXERCISE, "seed": 1, "points": POINTS})
+    assert os.waitpid(child, 0)[1] in (signal.SIGXCPU, signal.SIGKILL)

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from autograder.grading.execution import Limits, _Client
 from autograder.grading.referee import Referee
 from autograder.grading.submission import GradedSubmission, grade_submission
+from autograder.grading.verdict import Verdict
 from tests.conftest import LEVEL
 from tests.grading.classes import RELEASE, as_bytes, ps0, right
 
@@ -105,7 +106,7 @@ def test_nobody_waits_for_ever_to_tell_a_kernel_that_has_ended_something() -> No
     async def run_in_the_dead() -> None:
         cell = new_code_cell("1")
         client = _Client(new_notebook(cells=[cell]), Limits(grace_seconds=1))
-        referee = Referee(lambda exercise: 0)
+        referee = Referee(lambda exercise: 0, lambda *asked: Verdict(0.0, 1.0))
         try:
             await client.start(referee, ".", LEVEL.value, ())
             await client.kernel.end()
