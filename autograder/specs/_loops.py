@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from ._evidence import as_float, entry, items, loosely, named
 from ._exercise import Case, Verdict
 from ._judging import Record, close, live_words, mode_mistake, near, passes, samples_seen
-from ._models import eval_logits, inputs
+from ._models import NormOnly, build, eval_logits, inputs
 
 # ---------------------------------------------------------------------- averages over samples
 
@@ -172,6 +173,55 @@ def reference_run(t: Training, epochs: int) -> Reference:
         result.val.append(Averages.of(t.model, *t.val, t.batch_size, t.loss_fn))
         result.states.append(state_of(t.model))
     return result
+
+
+#: Validation sets that a training may have, and the size of each.
+_CHOICE, _VALIDATION = 64, 10
+
+
+def turning_training(
+    case: Case, epochs: int, turns: Callable[[Reference], bool], loss_fn: Any = F.cross_entropy
+) -> Training:
+    """A training by cross entropy whose reference run over so many epochs `turns`."""
+    number, place = _turning(case, epochs, turns)
+    training = _turning_try(case, number, loss_fn)
+    training.val = tuple(part.split(_VALIDATION)[place] for part in _validation_sets(case, number))
+    return training
+
+
+@lru_cache(maxsize=64)
+def _turning(case: Case, epochs: int, turns: Callable[[Reference], bool]) -> tuple[int, int]:
+    """Which of the case's trainings turns, and on which validation set: found by trying one after the other.
+
+    Validation has no part in the training, so one run tells about many sets.
+    """
+    for number in range(200):
+        training = _turning_try(case, number)
+        reference = reference_run(training, epochs)
+        x, y = _validation_sets(case, number)
+        losses, hits = [], []
+        for state in reference.states:
+            training.model.load_state_dict(state)
+            logits = eval_logits(training.model, x)
+            losses.append(F.cross_entropy(logits, y, reduction="none").view(_CHOICE, -1).mean(1).tolist())
+            hits.append((logits.argmax(1) == y).double().view(_CHOICE, -1).mean(1).tolist())
+        for place in range(_CHOICE):
+            val = [Averages(loss[place], hit[place], (), ()) for loss, hit in zip(losses, hits, strict=True)]
+            if turns(replace(reference, val=val)):
+                return number, place
+    raise LookupError(f"no training of {case} turns")
+
+
+def _turning_try(case: Case, number: int, loss_fn: Any = F.cross_entropy) -> Training:
+    other = Case(case.exercise, case.name, case.seed + 1_000 * number)
+    return a_training(other, build(NormOnly, other.seed, double=True).train(), loss_fn, lr=0.3)
+
+
+def _validation_sets(case: Case, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One after the other, in the same two tensors."""
+    seed, count = case.seed + 1_000 * number + 5, _CHOICE * _VALIDATION
+    y = torch.randint(0, 3, (count,), generator=torch.Generator().manual_seed(seed + 1))
+    return inputs(seed, count, 6, double=True), y
 
 
 def one_step(t: Training, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:

@@ -41,6 +41,7 @@ from ._judging import (
 from ._limit import attempt
 from ._loops import (
     Averages,
+    Reference,
     Training,
     a_training,
     not_a_float,
@@ -50,6 +51,7 @@ from ._loops import (
     short,
     state_of,
     training_mistake,
+    turning_training,
     validation_mode,
 )
 from ._masks import FALSE_ALARM, Drops, mask_mistake, nothing_done, scale_mistake, surprising
@@ -937,11 +939,10 @@ class Case07(Patient):
     diagnoses = ("blanket-train-restore", "freeze-undone-by-train", "mode-not-restored")
     shows = "a layer that the caller had put in evaluation mode works so in the first epoch, and not in the second"
     case_names = ("mixed", "train", "asleep", "dropout", "level", "turning")
-    _TURNING = (8, 2)
 
     def _training(self, case: Case) -> Training:
         if case.name == "turning":
-            return _turning_try(case, _turning_number(case, *self._TURNING))
+            return turning_training(case, _EPOCHS, _turns)
         if case.name == "level":  # a model that learns nothing: no epoch is better than the first
             return a_training(case, build(Plain, case.seed, double=True).train(), lr=0.0)
         if case.name == "dropout":
@@ -952,7 +953,7 @@ class Case07(Patient):
     def _limits(self, case: Case) -> tuple[int, int]:
         """Most epochs, and patience."""
         if case.name == "turning":
-            return self._TURNING
+            return _EPOCHS, _PATIENCE
         return (6, 1 + case.seed % 3) if case.name == "level" else (3, 5)
 
     def examine(self, case: Case, repair: Any, probe: Probe) -> dict[str, Any]:
@@ -1010,26 +1011,20 @@ class Case07(Patient):
         return training_mistake(record)
 
 
-def _turning_try(case: Case, number: int) -> Training:
-    other = Case(case.exercise, case.name, case.seed + 1_000 * number)
-    return a_training(other, build(NormOnly, other.seed, double=True).train(), lr=0.3)
+_EPOCHS, _PATIENCE = 8, 2
 
 
-@functools.lru_cache(maxsize=64)
-def _turning_number(case: Case, epochs: int, patience: int) -> int:
-    """Which of the case's trainings improves for some epochs and then no more, found by running them one by one.
+def _turns(reference: Reference) -> bool:
+    """Whether the training improves for some epochs and then no more.
 
     Patience ends it early, counted from the best epoch; epochs that were no better than the best were better than the
     first.
     """
-    for number in range(200):
-        losses = [a.loss for a in reference_run(_turning_try(case, number), epochs).val]
-        best = next(i for i in range(epochs) if losses[i] <= min(losses[i : i + patience + 1]))
-        later = losses[best + 1 : best + 1 + patience]
-        clear = all(abs(losses[i] - min(losses[:i])) > 1e-3 for i in range(1, min(best + patience + 1, epochs)))
-        if 0 < best < epochs - patience - 1 and clear and min(later) < losses[0] - 1e-3:
-            return number
-    raise LookupError(f"no training of {case} turns")
+    losses = [a.loss for a in reference.val]
+    best = next(i for i in range(_EPOCHS) if losses[i] <= min(losses[i : i + _PATIENCE + 1]))
+    later = losses[best + 1 : best + 1 + _PATIENCE]
+    clear = all(abs(losses[i] - min(losses[:i])) > 1e-3 for i in range(1, min(best + _PATIENCE + 1, _EPOCHS)))
+    return 0 < best < _EPOCHS - _PATIENCE - 1 and clear and min(later) < losses[0] - 1e-3
 
 
 # ---------------------------------------------------------------------- 08

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
@@ -47,6 +46,7 @@ from ._loops import (
     state_of,
     steps_made,
     training_mistake,
+    turning_training,
     validation_mode,
 )
 from ._models import (
@@ -1695,7 +1695,7 @@ class Fit(Exercise):
 
     def _training(self, case: Case) -> Training:
         if case.name == "best":
-            return _turning(case)
+            return turning_training(case, _EPOCHS, _turns, nn.CrossEntropyLoss())
         if case.name == "level":
             model = mixed_modes(build(NormOnly, case.seed, double=True), "body.1", "out")
             return a_training(case, model, _level_loss)
@@ -2003,31 +2003,15 @@ def _trained(record: Record, reference: Reference) -> bool:
     )
 
 
-def _turning(case: Case) -> Training:
-    """A training whose validation loss is lowest in the middle, where neither accuracy nor training loss is best."""
-    return _turning_try(case, _turning_number(case))
-
-
-def _turning_try(case: Case, number: int) -> Training:
-    attempt = Case(case.exercise, case.name, case.seed + 1_000 * number)
-    return a_training(attempt, build(NormOnly, attempt.seed, double=True).train(), nn.CrossEntropyLoss(), lr=0.3)
-
-
-@lru_cache(maxsize=64)
-def _turning_number(case: Case) -> int:
-    """Which of the case's trainings turns: found by running them one after the other."""
-    for number in range(200):
-        reference = reference_run(_turning_try(case, number), _EPOCHS)
-        losses, accuracies = [a.loss for a in reference.val], [a.accuracy for a in reference.val]
-        best = losses.index(min(losses))
-        clear = sorted(losses)[1] - min(losses) > 0.01
-        elsewhere = accuracies[best] < max(accuracies) and all(
-            [a.loss for a in way].index(min(a.loss for a in way)) != best
-            for way in (reference.running, reference.after)
-        )
-        if 0 < best < _EPOCHS - 1 and clear and elsewhere:
-            return number
-    raise LookupError(f"no training of {case} turns")
+def _turns(reference: Reference) -> bool:
+    """Whether the validation loss is lowest in the middle, where neither accuracy nor training loss is best."""
+    losses, accuracies = [a.loss for a in reference.val], [a.accuracy for a in reference.val]
+    best = losses.index(min(losses))
+    clear = sorted(losses)[1] - min(losses) > 0.01
+    elsewhere = accuracies[best] < max(accuracies) and all(
+        [a.loss for a in way].index(min(a.loss for a in way)) != best for way in (reference.running, reference.after)
+    )
+    return 0 < best < _EPOCHS - 1 and clear and elsewhere
 
 
 def _best_state(record: Record) -> dict[str, torch.Tensor]:
