@@ -259,6 +259,17 @@ class _Client(NotebookClient):
                 return None
         return super().process_message(msg, cell, cell_index)
 
+    def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
+        """As nbclient; but printed text joins that before it at once, instead of being checked line by line."""
+        content, last = msg["content"], outs[-1] if outs else None
+        joins = (
+            msg["msg_type"] == "stream" and not self.clear_before_next_output and isinstance(content.get("text"), str)
+        )
+        if joins and last is not None and last.output_type == "stream" and last.name == content.get("name"):
+            last.text += content["text"]
+            return last
+        return super().output(outs, msg, display_id, cell_index)
+
 
 def _size(value: Any) -> int:
     if isinstance(value, str):

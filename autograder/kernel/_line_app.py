@@ -47,7 +47,7 @@ class LineSession(Session):
     def take(self, line: socket.socket, limits: Limits) -> None:
         """Send over this line, from this process, no more than that."""
         self._line, self._cap, self._one = line, Cap(limits), threading.Lock()
-        self._owner = os.getpid()
+        self._owner, self._held = os.getpid(), b""
 
     def send(
         self, stream: Any, msg_or_type: Any, content: Any = None, parent: Any = None, ident: Any = None,
@@ -66,18 +66,23 @@ class LineSession(Session):
         with self._one:
             text = self._cap.instead(kind, len(packed))
             if text is None:
-                self._write(packed)
+                # what another message follows at once goes with that one: each wakes up the reader
+                self._write(packed, hold=kind == "execute_reply" or message["content"] == {"execution_state": "busy"})
             elif text:
                 told = self.msg("stream", {"name": "stdout", "text": text})
                 self._write(_packed(told | {"parent_header": message["parent_header"]}))
         return message
 
-    def _write(self, packed: bytes) -> None:
+    def _write(self, packed: bytes, *, hold: bool = False) -> None:
+        self._held += LENGTH.pack(len(packed)) + packed
+        if hold:
+            return
         # Interrupted in the middle, it would leave half a message on the line: the interrupt comes when it is sent.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with contextlib.suppress(OSError):  # the grader has gone, and the kernel goes with it
-                self._line.sendall(LENGTH.pack(len(packed)) + packed)
+                self._line.sendall(self._held)
+            self._held = b""
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
