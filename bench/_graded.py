@@ -170,7 +170,11 @@ def worker_processes() -> list[psutil.Process]:
     """The processes that the forkserver has forked, and those that judge for them."""
     children = psutil.Process().children()
     workers = [one for child in children if "forkserver" in " ".join(child.cmdline()) for one in child.children()]
-    return workers + [one for one in psutil.Process().children(recursive=True) if one.name() == "judge_all"]
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a kernel that has ended
+            if one.name() == "judge_all":
+                workers.append(one)
+    return workers
 
 
 def by_whom(group: str) -> dict[str, float]:
