@@ -7,7 +7,6 @@ import fcntl
 import glob
 import json
 import os
-import select
 import shutil
 import socket
 import stat
@@ -20,7 +19,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import util
+from multiprocessing import connection, util
 from pathlib import Path
 from typing import IO, Any
 
@@ -213,9 +212,11 @@ class Zygote:
         with self._starting:
             if self._log is None:
                 return
+            words = b""
             # not by the socket's own timeout, which would be that of all who share it
-            said_something, _, _ = select.select([self.control], [], [], _START_SECONDS)
-            words = self.control.recv(LARGEST_REQUEST) if said_something else b""
+            if connection.wait([self.control], _START_SECONDS):
+                with contextlib.suppress(ConnectionResetError):  # it has ended, and some requests were there already
+                    words = self.control.recv(LARGEST_REQUEST)
             if words:
                 self.pid, said = json.loads(words)["ready"], []
             else:
@@ -258,9 +259,13 @@ class Zygote:
     def serve(self, function: str) -> socket.socket:
         """Have a process forked that runs `function` with a socket; the other end.  Raises OSError if it has ended."""
         own, theirs = socket.socketpair()
+        self._services.add(own)
         with theirs:
-            self._services.add(own)
-            self.ask({"serve": function}, [theirs.fileno()])
+            try:
+                self.ask({"serve": function}, [theirs.fileno()])
+            except OSError:
+                own.close()
+                raise
         return own
 
     def leave(self) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -388,6 +389,19 @@ def test_a_judge_ends_when_nobody_can_ask_it_any_more(own_judge: Any) -> None:
     judge, process = own_judge
     judge.close()
     process.wait(10)
+
+
+def test_a_judge_inherits_one_socket_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_SECRET", "31415")
+    before = judge_processes()
+    judge = Judge("none")  # without walls, so that one can look in
+    with pytest.raises(NoEvidence):
+        judge(EXERCISE, b"", SEED, POINTS)
+    (process,) = (one for one in judge_processes() if one not in before)
+    opened = [os.readlink(each.path) for each in os.scandir(f"/proc/{process.pid}/fd") if int(each.name) > 2]
+    assert [name.partition(":")[0] for name in opened] == ["socket"]
+    assert "31415" not in Path(f"/proc/{process.pid}/environ").read_text()
+    judge.close()
 
 
 def test_several_threads_may_ask_one_judge(own_judge: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 
+import nbformat
 import pytest
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
@@ -83,6 +84,28 @@ def test_who_says_that_a_cell_has_ended_while_it_runs_gets_nothing_for_it() -> N
     table, live = graded.cells
     assert (table.points, live.points, live.outcome) == (4.0, 0.0, "failed")
     assert "brought no evidence" in live.messages[0]
+
+
+PRINTS = """
+import sys
+from IPython.display import clear_output
+for number in range(30):
+    print(number, file=sys.stderr if number in (10, 11) else sys.stdout)
+    if number == 2:
+        clear_output(wait=True)
+"""
+
+
+def test_what_is_printed_line_by_line_stands_as_nbclient_puts_it() -> None:
+    """And a `clear_output` that waits still takes away what was printed before."""
+    graded = nbformat.reads(grade(right(LIVE) + PRINTS).notebook.decode(), as_version=4)
+    (cell,) = (cell for cell in graded.cells if "clear_output" in cell.source)
+    lines = "".join(f"{number}\n" for number in range(3, 10)), "10\n11\n", "".join(f"{n}\n" for n in range(12, 30))
+    assert [(output.name, output.text) for output in cell.outputs] == [
+        ("stdout", lines[0]),
+        ("stderr", lines[1]),
+        ("stdout", lines[2]),
+    ]
 
 
 def test_a_solution_that_leaves_another_stdout_behind_keeps_its_points() -> None:

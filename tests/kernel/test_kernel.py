@@ -386,6 +386,15 @@ def test_a_module_that_cannot_be_imported_is_named(run: Callable[..., Ran], leve
         run("1", sandbox=level, preload=("no_such_module",))
 
 
+def test_who_asked_before_it_was_up_learns_why_it_did_not_start() -> None:
+    parent = _parent.start_zygote(SandboxLevel.NONE.layers, ("no_such_module",))
+    asked = parent.serve("builtins:print")
+    with pytest.raises(RuntimeError, match=r"did not start: ModuleNotFoundError: No module named 'no_such_module'"):
+        parent.wait()
+    assert not parent.alive()
+    assert asked.fileno() == -1, "closed with the one that was asked"
+
+
 @full
 def test_several_at_once_in_one_event_loop(tmp_path: Path, level: SandboxLevel) -> None:
     async def go() -> list[Ran]:
