@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -16,7 +17,7 @@ from traitlets import List, Unicode
 
 from . import KERNEL_NAME, _sandbox
 from ._client import MeteredAsyncClient, MeteredBlockingClient
-from ._levels import Limits, SandboxLevel, read_level
+from ._levels import Limits, SandboxLevel, SandboxUnavailable, read_level
 from ._parent import Share, Zygote, runtime_folder, start_zygote, zygote
 from ._process import KernelProcess
 from ._wire import CHANNELS
@@ -31,8 +32,19 @@ def warm_up(level: SandboxLevel | str, line: bool = True) -> Zygote:
     the level, NoSuchKernel if the kernelspec is not installed.
     """
     level = read_level(level)
-    _sandbox.require(level)
-    return start_zygote(level.layers, preloaded(), line)
+    with ThreadPoolExecutor(1) as pool:  # the first look at this machine's walls takes a process of its own
+        looked = pool.submit(_sandbox.require, level)
+        try:
+            found = start_zygote(level.layers, preloaded(), line)
+        except SandboxUnavailable:
+            looked.result()  # says better what is missing
+            raise
+        try:
+            looked.result()
+        except SandboxUnavailable:
+            found.close()
+            raise
+    return found
 
 
 def start_service(level: SandboxLevel | str, function: str) -> socket.socket:
