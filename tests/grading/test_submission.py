@@ -100,12 +100,8 @@ def test_what_is_printed_line_by_line_stands_as_nbclient_puts_it() -> None:
     """And a `clear_output` that waits still takes away what was printed before."""
     graded = nbformat.reads(grade(right(LIVE) + PRINTS).notebook.decode(), as_version=4)
     (cell,) = (cell for cell in graded.cells if "clear_output" in cell.source)
-    lines = "".join(f"{number}\n" for number in range(3, 10)), "10\n11\n", "".join(f"{n}\n" for n in range(12, 30))
-    assert [(output.name, output.text) for output in cell.outputs] == [
-        ("stdout", lines[0]),
-        ("stderr", lines[1]),
-        ("stdout", lines[2]),
-    ]
+    printed = "".join(f"{number}\n" for number in range(3, 30) if number not in (10, 11))
+    assert [(output.name, output.text) for output in cell.outputs] == [("stdout", printed), ("stderr", "10\n11\n")]
 
 
 def test_a_solution_that_leaves_another_stdout_behind_keeps_its_points() -> None:
