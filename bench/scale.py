@@ -3,8 +3,9 @@
 The floor is what the cells compute anyway: each submission's code cells, run one after the other in a bare process
 that was forked with everything imported, without Jupyter, sandbox, referee or gradebook, and checked with the same
 cases as in grading; seconds of computing, divided by the number of cores. It is measured before and after the grading,
-because a machine is not equally fast at all times, and the mean counts; and once more with all cores at it side by
-side, as grading has them, because cores share caches.
+because a machine is not equally fast at all times, and the mean counts; of several rounds of both, the middle one is
+what is shown, and all are recorded. Once more the floor is measured with all cores at it side by side, as grading has
+them, because cores share caches.
 Another floor is what a grader needs that runs the cells in Jupyter's kernels: nbclient alone, with kernels forked from
 the same warm process, without walls, referee and gradebook; seconds on the clock from the first result to the last.
 
@@ -18,6 +19,8 @@ its share of the rest; the largest and the median count. Besides, what each last
 after every tenth of a run.
 
     python bench/scale.py [LARGEST [SUBMISSIONS_PER_SET]]
+
+With LARGEST 0, what was recorded about sizes stays.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ from bench.grading import SET, course
 LEVEL = available_levels()[0].value
 CORES = os.cpu_count() or 1
 WORKERS = CORES + 1  # as `autograder grade` has them
+ROUNDS = 3  #: of floor and grading in turn, because a machine is not equally fast at all times; the middle one counts
 Numbers = dict[str, Any]
 
 
@@ -112,6 +116,10 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
     """Measure, print and record."""
     warnings.simplefilter("ignore")  # of nbgrader's dependencies
     sizes, sets, fewer = {}, {}, {}
+    kept = {}
+    if largest < 10:
+        known = json.loads((_record.RESULTS / "scale.json").read_text())
+        sizes, fewer, kept = known["sizes"], known["fewer_workers_seconds"], {"sizes_by": known["command"]}
     with tempfile.TemporaryDirectory() as place, control_group() as group:
         for count in [n for n in (10, 100, 1000) if n <= largest]:
             folder = course(Path(place, f"of-{count}"), count, stock=False)
@@ -132,21 +140,34 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
         for master in sorted((ROOT / "solutions").glob("ps*/ps*.ipynb")):
             name = master.parent.name
             folder = course(Path(place, name), per_set, stock=False, problem_set=name)
-            before = floor(folder, name)
-            run = ran("grade", folder, name, group=group)
-            least = statistics.fmean([before, floor(folder, name)]) / CORES
+            before, rounds = floor(folder, name), []
+            for _ in range(ROUNDS):
+                run = ran("grade", folder, name, group=group)
+                before, after = floor(folder, name), before
+                rounds.append(
+                    rounded(run, "seconds", "started_seconds")
+                    | {
+                        "floor_seconds": round(statistics.fmean([before, after]) / CORES, 2),
+                        "computing": {who: round(seconds, 2) for who, seconds in run["computing"].items()},
+                    }
+                )
+            rounds.sort(key=to_floor)
             executed = ran("execute", folder, name)
-            sets[name] = rounded(run, "seconds", "started_seconds") | {
-                "floor_seconds": round(least, 2),
+            sets[name] = rounds[ROUNDS // 2] | {
                 "floor_side_by_side_seconds": round(floor(folder, name, CORES) / CORES, 2),
                 "executed_seconds": round(executed["seconds"] - executed["started_seconds"], 2),
-                "computing": {who: round(seconds, 2) for who, seconds in run["computing"].items()},
+                "rounds": rounds,
             }
-            print(f"{name}: ratio {run['seconds'] / least:.2f}, {sets[name]}", flush=True)
+            print(f"{name}: {[round(to_floor(one), 2) for one in rounds]}, {sets[name]}", flush=True)
     _record.write(
         "scale", sizes=sizes, fewer_workers_seconds=fewer, per_set=per_set, sets=sets, workers=WORKERS, sandbox=LEVEL,
-        cores=CORES,
+        cores=CORES, **kept,
     )  # fmt: skip
+
+
+def to_floor(run: Numbers) -> float:
+    """How many times the floor a run took, without its start."""
+    return (run["seconds"] - run["started_seconds"]) / run["floor_seconds"]
 
 
 def rounded(run: Numbers, *names: str) -> Numbers:

@@ -196,15 +196,16 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
         "per_set": scale["per_set"],
         **_lasting(max(sizes.items())),
         "floor_table": table(
-            ("problem set", "seconds", "without the start", "floor", "ratio", "ratio without the start"),
+            ("problem set", "seconds", "without the start", "floor", "ratio", "without the start", "in all rounds"),
             [
                 (
                     f"`{name}`",
                     f"{one['seconds']:.1f}",
                     f"{_going(one):.1f}",
                     f"{one['floor_seconds']:.1f}",
-                    f"{one['seconds'] / one['floor_seconds']:.1f}",
-                    f"{_going(one) / one['floor_seconds']:.1f}",
+                    f"{one['seconds'] / one['floor_seconds']:.2f}",
+                    f"{_to_floor(one, scale['per_set']):.2f}",
+                    ", ".join(f"{_to_floor(each, scale['per_set']):.2f}" for each in one["rounds"]),
                 )
                 for name, one in scale["sets"].items()
             ],
@@ -216,7 +217,7 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
                     f"`{name}`",
                     f"{_going(one):.1f}",
                     f"{one['floor_side_by_side_seconds']:.1f}",
-                    f"{_going(one) / one['floor_side_by_side_seconds']:.2f}",
+                    f"{_to_floor(one, scale['per_set'], 'floor_side_by_side_seconds'):.2f}",
                     f"{one['executed_seconds']:.1f}",
                     f"{_going(one) / one['executed_seconds']:.2f}",
                 )
@@ -259,6 +260,11 @@ def _lasting(largest: tuple[int, Numbers]) -> dict[str, object]:
         **{f"{who}_early": before[who] for who in ("writer", "workers")},
         **{f"{who}_late": after[who] for who in ("writer", "workers")},
     }
+
+
+def _to_floor(run: Numbers, count: int, floor: str = "floor_seconds") -> float:
+    """How many times the floor of one a submission took after the first of so many."""
+    return _going(run) / (count - 1) / (run[floor] / count)
 
 
 def _going(run: Numbers) -> float:
