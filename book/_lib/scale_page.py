@@ -196,7 +196,7 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
         "per_set": scale["per_set"],
         **_lasting(max(sizes.items())),
         "floor_table": table(
-            ("problem set", "seconds", "without the start", "floor", "ratio", "without the start", "in all rounds"),
+            ("problem set", "seconds", "without the start", "floor", "ratio", "ratio without start", "all rounds"),
             [
                 (
                     f"`{name}`",
