@@ -196,7 +196,7 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
         "per_set": scale["per_set"],
         **_lasting(max(sizes.items())),
         "floor_table": table(
-            ("problem set", "seconds", "without the start", "floor", "ratio", "ratio without start", "all rounds"),
+            ("problem set", "seconds", "without the start", "floor", "ratio", "ratio without start", "in all rounds"),
             [
                 (
                     f"`{name}`",
@@ -205,7 +205,7 @@ def _speed(grading: Numbers, scale: Numbers) -> dict[str, object]:
                     f"{one['floor_seconds']:.1f}",
                     f"{one['seconds'] / one['floor_seconds']:.2f}",
                     f"{_to_floor(one, scale['per_set']):.2f}",
-                    ", ".join(f"{_to_floor(each, scale['per_set']):.2f}" for each in one["rounds"]),
+                    _span([_to_floor(each, scale["per_set"]) for each in one["rounds"]]),
                 )
                 for name, one in scale["sets"].items()
             ],
@@ -260,6 +260,11 @@ def _lasting(largest: tuple[int, Numbers]) -> dict[str, object]:
         **{f"{who}_early": before[who] for who in ("writer", "workers")},
         **{f"{who}_late": after[who] for who in ("writer", "workers")},
     }
+
+
+def _span(values: list[float]) -> str:
+    """From the least to the greatest, on one line."""
+    return f"{min(values):.2f}\u00a0to\u00a0{max(values):.2f}"
 
 
 def _to_floor(run: Numbers, count: int, floor: str = "floor_seconds") -> float:

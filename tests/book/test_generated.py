@@ -137,7 +137,7 @@ def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
     assert "In the run of 1,000, the process that writes kept 81 MiB to itself after 100 submissions and 85 MiB" in page
     assert "the workers together kept 117 and 125." in page
     # the floor is that of 21 submissions, and 20 were graded after the first
-    assert "| `ps0-switches` | 9.0 | 5.0 | 2.0 | 4.50 | 2.62 | 2.10, 2.62 |" in page
+    assert "| `ps0-switches` | 9.0 | 5.0 | 2.0 | 4.50 | 2.62 | 2.10\u00a0to\u00a02.62 |" in page
     assert "| `ps0-switches` | 5.0 | 2.5 | 2.10 | 4.0 | 1.25 |" in page
     assert "The ratios to nbclient alone lie between 0.50 and 1.25." in page
     assert "| `ps0-switches` | 190 | 300 | 150 | 30 |" in page
