@@ -140,14 +140,14 @@ def main(largest: int = 1000, per_set: int = 40) -> None:
         for master in sorted((ROOT / "solutions").glob("ps*/ps*.ipynb")):
             name = master.parent.name
             folder = course(Path(place, name), per_set, stock=False, problem_set=name)
-            before, rounds = floor(folder, name), []
+            later, rounds = floor(folder, name), []
             for _ in range(ROUNDS):
                 run = ran("grade", folder, name, group=group)
-                before, after = floor(folder, name), before
+                earlier, later = later, floor(folder, name)
                 rounds.append(
                     rounded(run, "seconds", "started_seconds")
                     | {
-                        "floor_seconds": round(statistics.fmean([before, after]) / CORES, 2),
+                        "floor_seconds": round(statistics.fmean([earlier, later]) / CORES, 2),
                         "computing": {who: round(seconds, 2) for who, seconds in run["computing"].items()},
                     }
                 )

@@ -35,7 +35,7 @@ MOST_REFUSED = 10
 
 
 class Referee:
-    """Judges the evidence of one kernel.
+    """Has the evidence of one kernel judged, one graded cell at a time.
 
     Args:
         seed_of: the seed of the cases of an exercise, by its id.

@@ -36,8 +36,8 @@ def warm_up(level: SandboxLevel | str, line: bool = True) -> Zygote:
         looked = pool.submit(_sandbox.require, level)
         try:
             found = start_zygote(level.layers, preloaded(), line)
-        except SandboxUnavailable:
-            looked.result()  # says better what is missing
+        except Exception:
+            looked.result()  # says better what is missing: on another system, everything
             raise
         try:
             looked.result()

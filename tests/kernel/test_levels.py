@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from autograder.kernel import Limits, SandboxLevel, SandboxUnavailable, _linux, _parent, _sandbox, available_levels
+from autograder.kernel import (
+    Limits,
+    SandboxLevel,
+    SandboxUnavailable,
+    _linux,
+    _parent,
+    _sandbox,
+    available_levels,
+    provisioner,
+)
 
 from .conftest import Ran
 
@@ -128,6 +137,20 @@ def test_who_hands_out_the_work_imports_no_torch() -> None:
     """It takes most of a second, and the process that needs it is importing it at the same time."""
     work = "from autograder.grading import console, _ready, judge"
     assert in_another_python(f"{work}; import sys; print('torch' in sys.modules)") == "False\n"
+
+
+def test_what_is_missing_is_told_before_what_failed_because_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both begin at once; on another system there are no such sockets, among other things."""
+
+    def fails(*arguments: object) -> None:
+        raise OSError("Protocol not supported")
+
+    monkeypatch.setattr(provisioner, "start_zygote", fails)
+    with pytest.raises(OSError, match="Protocol not supported"):
+        provisioner.warm_up(SandboxLevel.NONE)
+    monkeypatch.setattr(_sandbox.sys, "platform", "darwin")
+    with pytest.raises(SandboxUnavailable, match="kernels for grading need Linux"):
+        provisioner.warm_up(SandboxLevel.NONE)
 
 
 def test_on_other_systems_no_level_is_available_and_the_reason_says_why() -> None:
