@@ -26,18 +26,12 @@ def begin(sandbox: str, line: bool = True) -> ForkServerContext:
     warm_up(sandbox, line)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}._ready"])
-    # What multiprocessing and, in that process, torch's compiler put into the folder for temporary files goes where the
-    # next run removes what a killed one has left.
-    folder, before = runtime_folder(), (tempfile.tempdir, os.environ.get("TMPDIR"))
-    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    # multiprocessing's own folder stands where the next run removes what a killed one has left
+    before, tempfile.tempdir = tempfile.tempdir, runtime_folder()
     try:
         forkserver.ensure_running()
     finally:
-        tempfile.tempdir = before[0]
-        if before[1] is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before[1]
+        tempfile.tempdir = before
     return context
 
 

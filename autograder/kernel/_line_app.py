@@ -78,13 +78,13 @@ class LineSession(Session):
         if hold:
             return
         # Interrupted in the middle, it would leave half a message on the line: the interrupt comes when it is sent.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with contextlib.suppress(OSError):  # the grader has gone, and the kernel goes with it
                 self._line.sendall(self._held)
             self._held = b""
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _packed(message: dict[str, Any]) -> bytes:
