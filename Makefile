@@ -18,7 +18,9 @@ PROBLEM_SETS = $(notdir $(wildcard solutions/ps*))
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
+# What kernels are forked from sees the package read-only and cannot keep its bytecode: it would compile it in every run.
 env: $(STAMP) ## make .venv from requirements.txt
+	@python -m compileall -q autograder
 
 # .installing stands for as long as an installation runs. Found at the start, it means that one was cut off, and pip cannot
 # be trusted to notice a package that is half there: start again from nothing. .installed is written last.
