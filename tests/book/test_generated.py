@@ -151,6 +151,18 @@ def test_the_plan_multiplies_what_was_measured(tmp_path: Path) -> None:
     assert "100,000 × 10.0 kB = 1.0 GB" in page
 
 
+def test_what_each_submission_more_takes_is_told_of_two_runs(tmp_path: Path) -> None:
+    def two(numbers) -> None:
+        numbers["runs"] = {"40": {"stock": 90.0, "ours": 8.0}, "240": {"stock": 490.0, "ours": 18.0}}
+
+    page = _changed(tmp_path, "grading", two, scale_page.page)
+    assert "| 40 | 90.0 | 8.0 | 11.2 |" in page
+    assert "from the run of 40 to that of 240, each submission more took 2.00 seconds there and 0.050 here: 40" in page
+    assert "each submission more" not in _changed(
+        tmp_path, "grading", lambda numbers: numbers["runs"].pop("40"), scale_page.page
+    )
+
+
 def test_a_class_s_day_is_told_where_it_was_measured(tmp_path: Path) -> None:
     shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "class_day.json").unlink(missing_ok=True)
