@@ -52,6 +52,7 @@ def graded(folder: Path, problem_set: str, workers: int, level: str, look: bool,
 
     warm.begin(level)
     from autograder.grading import runner
+    from autograder.grading.submission import modules_for
 
     result: dict[str, Any] = {"gradebook_seconds": 0.0, "memory_mib": [], "own_mib": {}, "computing": {}}
     course = runner.Course.find(folder, problem_set)
@@ -79,7 +80,7 @@ def graded(folder: Path, problem_set: str, workers: int, level: str, look: bool,
         summary = runner.grade_class(
             course,
             submissions,
-            workers=runner.LocalWorkers(workers, level),
+            workers=runner.LocalWorkers(workers, level, modules_for(course.master.read_bytes())),
             most_in_flight=2 * workers,
             sandbox=level,
             force=True,
@@ -102,6 +103,7 @@ def executed(folder: Path, problem_set: str, workers: int) -> dict[str, Any]:
     from autograder.grading.preprocessors import GradeCells
     from autograder.grading.restore import read_notebook, restore
     from autograder.grading.seed import course_seed
+    from autograder.grading.submission import modules_for
     from autograder.kernel.provisioner import warm_up
 
     course = runner.Course.find(folder, problem_set)
@@ -112,6 +114,8 @@ def executed(folder: Path, problem_set: str, workers: int) -> dict[str, Any]:
         use_cases(notebook, seed)
     result: dict[str, Any] = {}
     parent = warm_up("none", line=False)
+    for module in modules_for(course.master.read_bytes()):
+        parent.have(module)
     parent.wait()
     with ProcessPoolExecutor(workers, context, initializer=warm.begin_work, initargs=(parent.share(),)) as executor:
         for done in as_completed([executor.submit(execute, notebook) for notebook in notebooks]):

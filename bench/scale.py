@@ -49,6 +49,7 @@ from autograder.grading import runner
 from autograder.grading.preprocessors import GradeCells
 from autograder.grading.restore import read_notebook, restore
 from autograder.grading.seed import course_seed
+from autograder.grading.submission import modules_for
 from autograder.kernel import KERNEL_NAME, available_levels
 from bench import _record
 from bench._computing import control_group
@@ -78,9 +79,9 @@ def ran(what: str, folder: Path, problem_set: str, workers: int = WORKERS, group
 def floor(folder: Path, problem_set: str, side_by_side: int = 1) -> float:
     """Seconds of computing of all submissions' cells in bare forked processes, so many at a time; the mean of all."""
     provisioner = KernelSpecManager().get_kernel_spec(KERNEL_NAME).metadata["kernel_provisioner"]
-    for module in provisioner["config"]["preload"]:  # what kernels find imported
-        importlib.import_module(module)
     of = runner.Course.find(folder, problem_set)
+    for module in [*provisioner["config"]["preload"], *modules_for(of.master.read_bytes())]:  # as kernels find them
+        importlib.import_module(module)
     released = nbformat.read(of.master, as_version=4)
     notebooks = [restore(read_notebook(one.notebook.read_bytes()), released) for one in of.submissions()]
     seed = course_seed(Path(GradeCells(config=of.config).seed_file))

@@ -30,7 +30,7 @@ from traitlets.config import Config, PyFileConfigLoader
 from autograder.grading.export import ExerciseExport
 from autograder.grading.folder import CourseFolder
 from autograder.grading.runner import Course, LocalWorkers, Submission, grade_class
-from autograder.grading.submission import GradedSubmission
+from autograder.grading.submission import GradedSubmission, modules_for
 from autograder.grading.verdict import reports_in
 from autograder.kernel import available_levels
 from tools.sample_class import Sample, exercises_in, hand_in, sample_class
@@ -80,7 +80,7 @@ def grade(config: Config, assignment: str, students: Sequence[str] = ()) -> None
         count = f"{next(number):2} of {len(submissions)}"
         console.print(f"  {assignment}  {count}  {submission.student:24} {graded.seconds if graded else 0:5.1f} s")
 
-    workers = LocalWorkers(WORKERS, config.GradeCells.sandbox)
+    workers = LocalWorkers(WORKERS, config.GradeCells.sandbox, modules_for(course.master.read_bytes()))
     summary = grade_class(course, submissions, workers=workers, most_in_flight=2 * WORKERS, force=True, tell=tell)
     if summary.not_graded:
         raise DemoFailed(f"could not be graded: {summary.not_graded}")

@@ -26,7 +26,7 @@ from .gradebook import UnknownAssignment
 from .preprocessors import GradeCells
 from .runner import Course, LocalWorkers, Submission, Summary, dask_workers, grade_class
 from .scores import waiting
-from .submission import GradedSubmission
+from .submission import GradedSubmission, modules_for
 
 #: What is wrong with a request, in one line.
 REFUSALS = (CourseError, UnknownAssignment, SandboxUnavailable)
@@ -62,7 +62,8 @@ def grade(
             workers, count = stack.enter_context(dask_workers(scheduler))
         else:
             count = jobs or (os.cpu_count() or 1) + 1  # each waits for its kernel now and then
-            workers = LocalWorkers(count, sandbox or GradeCells(config=course.config).sandbox)
+            level = sandbox or GradeCells(config=course.config).sandbox
+            workers = LocalWorkers(count, level, modules_for(course.master.read_bytes()))
         progress = stack.enter_context(_progress(console))
         task = progress.add_task(course.assignment, total=len(submissions))
 

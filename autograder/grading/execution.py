@@ -25,6 +25,7 @@ from nbformat.v4 import new_output
 from ..kernel import Limits as KernelLimits
 from ..kernel import SandboxUnavailable
 from ..kernel.line import LineKernel
+from ..kernel.provisioner import have_imported
 from ..specs import MIME, wire
 from .judge import judge_of
 from .referee import Referee
@@ -84,8 +85,11 @@ async def run(
     files: Mapping[str, bytes] | None = None,
     name: str = "",
     without: Collection[str] = (),
+    modules: Collection[str] = (),
 ) -> Run:
     """Run a restored notebook and judge its graded cells. Its outputs are written in place.
+
+    `modules` are what kernel and judge are to find imported, besides what all find.
 
     Raises:
         KernelDidNotStart: if there is no kernel to run it in.
@@ -93,6 +97,7 @@ async def run(
     """
     work = digest_of(notebook)
     try:
+        have_imported(sandbox, modules)
         judge = judge_of(sandbox)
     except SandboxUnavailable:
         raise

@@ -19,7 +19,7 @@ from .gradebook import save_messages
 from .restore import RECORD, read_notebook, restore
 from .schemes import put_back
 from .seed import course_seed
-from .submission import GradedCell, files_beside
+from .submission import GradedCell, files_beside, modules_for
 
 _GRADED = "two-switches-graded"  # where nbconvert's resources carry the results from one preprocessor to the next
 
@@ -78,9 +78,12 @@ class GradeCells(NbGraderPreprocessor):
         """Execute and judge in place. Raises KernelDidNotStart, which nbgrader reports for this submission alone."""
         seed = course_seed(Path(self.seed_file))
         files = files_beside(Path(resources["metadata"]["path"]))
-        name = f"{resources['nbgrader']['student']}, {resources['nbgrader']['assignment']}"
+        where = resources["nbgrader"]
+        name = f"{where['student']}, {where['assignment']}"
+        master = released_notebook(CourseDirectory(parent=self), where["assignment"], where["notebook"])
+        how = {"sandbox": self.sandbox, "limits": self.limits, "files": files, "name": name}
         started = time.monotonic()
-        ran = run_to_end(run(nb, seed, sandbox=self.sandbox, limits=self.limits, files=files, name=name))
+        ran = run_to_end(run(nb, seed, modules=modules_for(master.read_bytes()), **how))
         ran.notebook.metadata[RECORD]["seconds"] = round(time.monotonic() - started, 2)
         resources[_GRADED] = [GradedCell.of(grade_id, verdict) for grade_id, verdict in ran.verdicts.items()]
         return ran.notebook, resources

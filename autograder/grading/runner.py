@@ -7,7 +7,7 @@ import fcntl
 import itertools
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from ..kernel import KERNEL_NAME, SandboxUnavailable
-from ..kernel.provisioner import NoSuchKernel, warm_up
+from ..kernel.provisioner import NoSuchKernel, have_imported, warm_up
 from . import warm
 from .folder import CourseError, CourseFolder
 from .gradebook import Writer
@@ -239,13 +239,13 @@ def _missing(submission: Submission, error: OSError) -> str:
 class LocalWorkers:
     """Processes on this machine that fork their kernels from one warm process.
 
-    They end when this process does, however it ends.
+    They end when this process does, however it ends. Kernels find `modules` imported, besides what all find.
 
     Raises SandboxUnavailable at once if this machine does not have the level of isolation.
     """
 
-    def __init__(self, jobs: int, sandbox: str) -> None:
-        self._jobs, self._sandbox = jobs, sandbox
+    def __init__(self, jobs: int, sandbox: str, modules: Collection[str] = ()) -> None:
+        self._jobs, self._sandbox, self._modules = jobs, sandbox, modules
         try:
             self._context = warm.begin(sandbox)
         except NoSuchKernel:
@@ -256,6 +256,7 @@ class LocalWorkers:
 
     def __call__(self) -> ProcessPoolExecutor:
         parent = warm_up(self._sandbox)
+        have_imported(self._sandbox, self._modules)
         first = {"initializer": warm.begin_work, "initargs": (parent.share(), self._sandbox)}
         executor = ProcessPoolExecutor(self._jobs, mp_context=self._context, **first)
         try:

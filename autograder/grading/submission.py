@@ -113,6 +113,7 @@ def grade_submission(
     """
     started = time.monotonic()
     released = _read_master(master)
+    modules = modules_for(master)
 
     def failed(problem: str) -> GradedSubmission:
         return GradedSubmission(problem=problem, sandbox=sandbox, seconds=time.monotonic() - started)
@@ -121,10 +122,9 @@ def grade_submission(
         notebook = restore(read_notebook(submission), released)
     except UnreadableNotebook as error:
         return failed(f"Not a notebook: {error}. Ask for it again.")
+    how = {"sandbox": sandbox, "limits": limits or Limits(), "files": files, "name": name, "without": without}
     try:
-        ran = run_to_end(
-            run(notebook, seed, sandbox=sandbox, limits=limits or Limits(), files=files, name=name, without=without)
-        )
+        ran = run_to_end(run(notebook, seed, modules=modules, **how))
     except KernelDidNotStart as error:
         return failed(f"The kernel did not start: {error}. Grade again.")
     cells = tuple(GradedCell.of(grade_id, verdict) for grade_id, verdict in ran.verdicts.items())
@@ -135,6 +135,19 @@ def grade_submission(
 def _read_master(master: bytes) -> NotebookNode:
     """The same notebook for the same bytes, because a worker grades a whole class against one; not to be changed."""
     return nbformat.reads(master.decode(), as_version=4)
+
+
+#: What is slow to import and needed only by what does something: a word of such code, and the module.
+_NEEDED = {"optim": "torch._dynamo"}  # torch's compiler, which the first step of any optimizer imports
+
+
+def modules_for(master: bytes) -> tuple[str, ...]:
+    """The modules to have imported before the kernels for this released notebook are forked, besides what all need."""
+    try:
+        code = [cell.source for cell in _read_master(master).cells if cell.cell_type == "code"]
+    except ValueError:  # no notebook: grading says so
+        return ()
+    return tuple(module for word, module in _NEEDED.items() if any(word in source for source in code))
 
 
 def _escape(message: str) -> str:

@@ -167,6 +167,7 @@ class Zygote:
         self._process = process  # None: another process has started it
         self._log = log  # None: it is up, or has failed
         self._starting = threading.Lock()
+        self._imported: set[str] = set()  # after it was up
         self._services: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         #: Its process number; 0 before `wait`, and where it was adopted.
         self.pid = 0
@@ -255,6 +256,12 @@ class Zygote:
                 f"A kernel's start takes {LARGEST_REQUEST:,} bytes of environment and {MOST_DESCRIPTORS} descriptors."
             )
         socket.send_fds(self.control, [words], descriptors)
+
+    def have(self, module: str) -> None:
+        """Have this module imported before the next fork.  Raises OSError if it has ended."""
+        if module not in self._imported:
+            self.ask({"import": module}, [])
+            self._imported.add(module)
 
     def serve(self, function: str) -> socket.socket:
         """Have a process forked that runs `function` with a socket; the other end.  Raises OSError if it has ended."""

@@ -20,6 +20,7 @@ import sys
 import tarfile
 import tempfile
 import traceback
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NoReturn
 
@@ -31,24 +32,26 @@ from ._wire import LARGEST_REQUEST, MOST_DESCRIPTORS
 def main() -> None:
     """Import, report, fork on request, end when the owner's end of the socket closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    gc.disable()  # it would look through all that is imported again and again, for a third of the time
-    for module in filter(None, sys.argv[3].split(",")):
-        importlib.import_module(module)
-    _app.warm_up()
-    app = _line_app.made() if sys.argv[2] == "line" else None
+    with _settled():
+        for module in filter(None, sys.argv[3].split(",")):
+            importlib.import_module(module)
+        _app.warm_up()
+        app = _line_app.made() if sys.argv[2] == "line" else None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the owner decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers speak for themselves; nobody waits for them
-    gc.freeze()  # the collector writes into every object it looks at, and a page written to is no longer shared
-    gc.enable()
-    _linux.use_huge_pages()
     control.send(json.dumps({"ready": os.getpid()}).encode())
     while True:
         words, descriptors, _, _ = socket.recv_fds(control, LARGEST_REQUEST, MOST_DESCRIPTORS)
         if not words:
             os._exit(0)
+        request = json.loads(words)
+        if "import" in request:
+            if request["import"] not in sys.modules:
+                with _settled(), contextlib.suppress(ImportError):  # a notebook that needs it will say so
+                    importlib.import_module(request["import"])
+            continue
         link = socket.socket(fileno=descriptors[0])
         try:
-            request = json.loads(words)
             if "serve" in request:
                 _fork_service(control, link, request["serve"])
             else:
@@ -59,6 +62,18 @@ def main() -> None:
             link.close()
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """What is imported inside stays as it is: nothing looks through it, and a fork has little of it to copy."""
+    gc.disable()  # it would look through all that is imported again and again, for a third of the time
+    try:
+        yield
+    finally:
+        gc.freeze()  # the collector writes into every object it looks at, and a page written to is no longer shared
+        gc.enable()
+        _linux.use_huge_pages()
 
 
 def _fork(

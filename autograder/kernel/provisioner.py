@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +24,16 @@ from ._parent import Share, Zygote, runtime_folder, start_zygote, zygote
 from ._process import KernelProcess
 from ._wire import CHANNELS
 
-__all__ = ["NoSuchKernel", "Share", "ZygoteProvisioner", "preloaded", "runtime_folder", "start_service", "warm_up"]
+__all__ = [
+    "NoSuchKernel",
+    "Share",
+    "ZygoteProvisioner",
+    "have_imported",
+    "preloaded",
+    "runtime_folder",
+    "start_service",
+    "warm_up",
+]
 
 
 def warm_up(level: SandboxLevel | str, line: bool = True) -> Zygote:
@@ -61,6 +72,21 @@ def start_service(level: SandboxLevel | str, function: str) -> socket.socket:
         return zygote(level.layers, preloaded(), True).serve(function)
     except (BrokenPipeError, ConnectionResetError):  # it died since it was last used
         return zygote(level.layers, preloaded(), True).serve(function)
+
+
+def have_imported(level: SandboxLevel | str, modules: Iterable[str]) -> None:
+    """Have what this process's kernels on a line, and its services, come from import these before it forks the next.
+
+    For what some notebooks need and others should not wait for. A module that is not installed is left out.
+
+    Raises as `start_service` does.
+    """
+    level = read_level(level)
+    for module in modules:
+        _sandbox.require(level)
+        # if it has just ended, whoever asks for a kernel next starts another, and is told if that fails
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            start_zygote(level.layers, preloaded(), True).have(module)
 
 
 def preloaded() -> tuple[str, ...]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import tempfile
 
 import nbformat
 import pytest
 from nbclient.exceptions import DeadKernelError
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from autograder import exercises
 from autograder.grading.execution import Limits, _Client
 from autograder.grading.referee import Referee
-from autograder.grading.submission import GradedSubmission, grade_submission
+from autograder.grading.submission import GradedSubmission, grade_submission, modules_for
 from autograder.grading.verdict import Verdict
-from tests.conftest import LEVEL
+from tests.conftest import LEVEL, ROOT
 from tests.grading.classes import RELEASE, as_bytes, ps0, right
 
 LIVE, TABLE = "switches.live_modules", "switches.truth_table"
@@ -31,6 +35,51 @@ def test_the_same_work_gets_the_same_verdict_and_the_same_notebook() -> None:
     first, second = (grade(right(LIVE)) for _ in range(2))
     assert (first.cells, first.notebook) == (second.cells, second.notebook)
     assert first.outcome == "passed"
+
+
+STEP = """
+import torch
+weight = torch.zeros(1, requires_grad=True)
+weight.sum().backward()
+torch.optim.SGD([weight], lr=1.0).step()
+assert weight.item() == -1.0
+"""
+
+
+def test_an_optimizer_where_the_release_has_none() -> None:
+    assert grade(STEP + right(LIVE)).points == 7.0
+
+
+def test_the_compiler_is_imported_for_code_with_optimizers() -> None:
+    def released(*cells: NotebookNode) -> bytes:
+        return nbformat.writes(new_notebook(cells=list(cells))).encode()
+
+    step = new_code_cell("optimizer = torch.optim.SGD(model.parameters(), lr=0.1)")
+    assert modules_for(released(new_markdown_cell("no word"), step)) == ("torch._dynamo",)
+    assert modules_for(released(new_markdown_cell("an optimizer"), new_code_cell("model.eval()"))) == ()
+    assert modules_for(b"no notebook") == ()
+
+
+WITHOUT = """
+import sys
+import torch, autograder.specs._all
+from autograder import grade
+from tests.corpora import load
+for exercise in sys.argv[1:]:
+    for candidate in load(exercise):
+        grade(exercise, candidate.build(), seed=1)
+        assert "torch._dynamo" not in sys.modules, (exercise, candidate)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem_set", ["ps0-switches", "ps1-dropout", "ps2-batchnorm"])
+def test_where_no_optimizer_is_no_check_needs_the_compiler(problem_set: str) -> None:
+    (master,) = (ROOT / "solutions" / problem_set).glob("*.ipynb")
+    assert modules_for(master.read_bytes()) == ()
+    graded = [one.id for one in exercises() if one.problem_set == problem_set]
+    done = subprocess.run([sys.executable, "-c", WITHOUT, *graded], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_it_can_be_called_where_an_event_loop_runs() -> None:

@@ -386,6 +386,19 @@ def test_a_module_that_cannot_be_imported_is_named(run: Callable[..., Ran], leve
         run("1", sandbox=level, preload=("no_such_module",))
 
 
+@every_level
+def test_what_some_need_is_imported_for_the_next(run: Callable[..., Ran], level: SandboxLevel) -> None:
+    found = "import sys; 'mailbox' in sys.modules"
+    assert run(found, sandbox=level).outputs == ["False"]
+    parent = _parent.zygote(level.layers, PRELOAD)
+    parent.have("no_such_module")
+    parent.have("mailbox")
+    assert run(found, sandbox=level).outputs == ["True"]
+    parent.control.close()  # it is not told twice
+    parent.have("mailbox")
+    parent.close()
+
+
 def test_who_asked_before_it_was_up_learns_why_it_did_not_start() -> None:
     parent = _parent.start_zygote(SandboxLevel.NONE.layers, ("no_such_module",))
     asked = parent.serve("builtins:print")
