@@ -365,7 +365,7 @@ def test_what_a_killed_run_leaves_in_the_temporary_folder_goes_with_the_next() -
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch, graded_before: list[str]) -> None:
-    monkeypatch.setattr(terminal, "LocalWorkers", lambda jobs, sandbox: lambda: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(terminal, "LocalWorkers", lambda jobs, *_: lambda: ThreadPoolExecutor(jobs))
 
 
 def told(folder: Path, **more: Any) -> tuple[int, str]:
