@@ -25,8 +25,9 @@ class EvidenceError(ValueError):
 def describe(value: Any, depth: int = 0) -> dict[str, Any]:
     """Write down what a candidate returned, as plain data.
 
-    Exact built-in types keep their value.  Anything else keeps its type's name only, so that an object that pretends to
-    be a number (an overridden ``__eq__`` or ``__float__``) brings nothing across.
+    Exact built-in types keep their value, and so do strings and tuples of other types (numpy's, an enumeration's, named
+    ones).  Anything else keeps its type's name only, so that an object that pretends to be a number (an overridden
+    ``__eq__`` or ``__float__``) brings nothing across.
     """
     sort = type(value)
     name = sort.__name__[:80]
@@ -38,22 +39,34 @@ def describe(value: Any, depth: int = 0) -> dict[str, Any]:
         return {"type": name, "value": float(value)}
     if sort.__module__ == "numpy" and name.startswith(("float", "int", "uint")):
         return {"type": name, "number": float(value)}
-    if sort is str:
-        return {"type": "str", "value": value[:_MOST_TEXT]}
+    if isinstance(value, str):
+        return {"type": "str", "value": str.__str__(value)[:_MOST_TEXT]}
     if isinstance(value, torch.Tensor):
         return _describe_tensor(value)
-    if sort in (list, tuple) and depth < 4:
-        return {"type": name, "items": [describe(v, depth + 1) for v in value[:_MOST_ITEMS]], "length": len(value)}
+    if (sort is list or isinstance(value, tuple)) and depth < 4:
+        parts = value if sort is list else tuple(tuple.__iter__(value))
+        kept = [describe(v, depth + 1) for v in parts[:_MOST_ITEMS]]
+        return {"type": "list" if sort is list else "tuple", "items": kept, "length": len(parts)}
     if isinstance(value, dict) and depth < 4:
         pairs = list(dict.items(value))[:_MOST_ITEMS]
         return {"type": "dict", "pairs": [[describe(k, depth + 1), describe(v, depth + 1)] for k, v in pairs]}
+    if sort is int:
+        name = "very large int"
+    elif sort in (list, tuple) or isinstance(value, dict):
+        name = f"deeply nested {name}"
+    elif name in _WITH_VALUE:  # numpy.bool
+        name = f"{sort.__module__}.{name}"[:80]
     return {"type": name}
+
+
+#: Types of whose values a judge may take something.
+_WITH_VALUE = frozenset({"None", "bool", "int", "float", "float64", "str", "Tensor", "list", "tuple", "dict"})
 
 
 def _describe_tensor(value: torch.Tensor) -> dict[str, Any]:
     with torch._C.DisableTorchFunction():
         plain = value.detach()
-        if plain.layout is not torch.strided or plain.numel() > _MOST_ELEMENTS:
+        if plain.layout is not torch.strided or plain.numel() > _MOST_ELEMENTS or plain.is_meta:
             return {"type": "Tensor", "shape": list(plain.shape), "too_large": True}
         with torch.inference_mode(False), torch.no_grad():
             copy = torch.empty(plain.shape, dtype=plain.dtype)

@@ -126,6 +126,7 @@ class _Snapshot:
         self.grad = torch.is_grad_enabled()
         self.inference = torch.is_inference_mode_enabled()
         self.rng = torch.get_rng_state()
+        self.origin = torch.initial_seed()  # part of the state: who puts that back has not seeded anew
         self.dtype = torch.get_default_dtype()
         self.modes = {m: {n: mode_of(s) for n, s in _submodules(model)} for m, model in watched.models.items()}
         self.settings = {m: _settings(model) for m, model in watched.models.items()}
@@ -160,6 +161,7 @@ class _Snapshot:
             "grad_before": self.grad,
             "grad_after": after.grad,
             "inference_after": after.inference and not self.inference,
+            "reseeded": self.origin != after.origin,
             "rng_moved": not torch.equal(self.rng, after.rng),
             "dtype_changed": self.dtype != after.dtype,
             "params": _differing(self.params, after.params),
@@ -264,6 +266,9 @@ def _replaced(before: list[dict[str, Any]]) -> list[str]:
             for n, old in names.items()
             if now.get(n, now) is not old and callable(old) and not (n in now and _own_wrapping(n, now[n]))
         ]
+        if isinstance(place, type):  # what a class inherits can be replaced by giving it one of its own
+            inherited = {n for base in place.__mro__[1:] for n in vars(base)}
+            changed += [f"{place.__name__}.{n}" for n in (now.keys() - names.keys()) & inherited if callable(now[n])]
     return changed
 
 

@@ -46,7 +46,9 @@ class TruthTable(Exercise):
         rows: list[list[Any]] = []
         for key, value in list(dict.items(candidate))[:50]:
             cells = (
-                [[str(k), describe(v)] for k, v in list(dict.items(value))[:20]] if isinstance(value, dict) else None
+                [[str.__str__(k), describe(v)] for k, v in list(dict.items(value))[:20] if isinstance(k, str)]
+                if isinstance(value, dict)
+                else None
             )
             rows.append([describe(key), cells, describe(value)["type"]])
         return {"rows": rows}
@@ -65,7 +67,7 @@ class TruthTable(Exercise):
     def _row(self, verdict: Verdict, mode: str, grad: str, truth: dict[str, Any], row: Any) -> None:
         check = f"{mode}/{grad}"
         if row is None or row[0] is None:
-            seen = "no such row" if row is None else f"the value is {with_article(row[1])}"
+            seen = "no such row" if row is None else f"the value is {named({'type': row[1]})}"
             verdict.fail(
                 check,
                 "wrong-result",
@@ -77,8 +79,9 @@ class TruthTable(Exercise):
         for fact in _FACTS:
             cell = row[0].get(fact)
             wanted = "bool" if isinstance(truth[fact], bool) else "str"
-            if cell is None or cell["type"] != wanted:
-                what = "nothing" if cell is None or cell["type"] == "None" else named(cell)
+            fits = cell is not None and cell["type"] == wanted
+            if not fits or wanted == "str" and cell["value"] not in ("batch", "running"):
+                what = repr(cell["value"])[:40] if fits else "nothing" if cell is None else named(cell)
                 options = "True or False" if wanted == "bool" else "'batch' or 'running'"
                 verdict.fail(check, "wrong-result", expected=f"{fact} is {options}", seen=what, cause="")
                 return
@@ -93,7 +96,12 @@ class TruthTable(Exercise):
             _mistake_in_table(mode, grad, fact, value),
             expected="what a small network does when it is run that way",
             seen=f"{', '.join(f'{k}: {v}' for k, v in wrong.items())}, which is not what it does",
+            cause=_GRAPH if fact == "builds_graph" else None,
         )
+
+
+#: Of a wrong answer, not of a loop that was watched.
+_GRAPH = "Whether a graph is built is gradient recording's affair alone; the mode has no part in it"
 
 
 def _mistake_in_table(mode: str, grad: str, fact: str, value: Any) -> str:
@@ -155,6 +163,18 @@ class _OwnDropout(nn.Dropout):
     """A subclass belongs to the family."""
 
 
+class _OwnNorm(nn.BatchNorm1d):
+    """Of the family as well, and no leaf of the tree of modules."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.inner = nn.Dropout(0.3)
+
+
+class _Grandchild(_OwnNorm):
+    """And so is a subclass of a subclass."""
+
+
 class _LooksLike(nn.Module):
     """Called like a dropout, but none of PyTorch's."""
 
@@ -166,15 +186,21 @@ class Dropout(_LooksLike):
     """A class that only shares its name with PyTorch's."""
 
 
-def _asleep(layers: Sequence[nn.Module], generator: torch.Generator) -> list[int]:
-    """Which half of the layers sleeps: among them one of the two `nn.Dropout`, one of the two `nn.BatchNorm1d`.
+class BatchNorm1d(_LooksLike):
+    """Another."""
+
+
+def _asleep(layers: Sequence[nn.Module], awake: nn.Module, generator: torch.Generator) -> list[int]:
+    """Which half of the layers sleeps: some of the `nn.Dropout` and of the `nn.BatchNorm1d`, and not all of `awake`.
 
     Many candidates know these two kinds only, and have to show with them whether they look at each layer's own flag.
     """
+    kinds = [[i for i, m in enumerate(layers) if isinstance(m, kind)] for kind in (nn.Dropout, nn.BatchNorm1d)]
+    held = {i for i, m in enumerate(layers) if any(m is child for child in awake.children())}
     while True:
-        half = torch.randperm(len(layers), generator=generator).tolist()[: len(layers) // 2]
-        if all(sum(isinstance(layers[i], kind) for i in half) == 1 for kind in (nn.Dropout, nn.BatchNorm1d)):
-            return half
+        half = set(torch.randperm(len(layers), generator=generator).tolist()[: len(layers) // 2])
+        if all(0 < len(half.intersection(kind)) < len(kind) for kind in kinds) and held - half:
+            return sorted(half)
 
 
 def _zoo(shared: bool = False) -> nn.Module:
@@ -185,11 +211,25 @@ def _zoo(shared: bool = False) -> nn.Module:
             nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False), nn.Dropout(0.0)),
             nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.AlphaDropout(0.3)),
             nn.Sequential(nn.Dropout1d(0.1), nn.Dropout3d(0.1), nn.BatchNorm3d(2), nn.FeatureAlphaDropout(0.2)),
+            nn.Sequential(
+                nn.BatchNorm1d(4, momentum=None),
+                nn.BatchNorm2d(4, momentum=0.0),
+                nn.LazyBatchNorm2d(affine=False, track_running_stats=False),
+                nn.Dropout(1.0),
+                nn.Dropout2d(0.1, inplace=True),
+                _Grandchild(4),
+            ),
         ]
     )
+    # more than ten, so that "10" comes before "2"
+    model.row = nn.Sequential(*(nn.Dropout(0.1) if i % 2 else nn.Identity() for i in range(12)))
+    model.encoder = nn.TransformerEncoderLayer(4, 2, 8)
+    model.Upper = nn.Sequential(nn.Sequential(nn.Sequential(nn.BatchNorm1d(4))))
+    model.register_module("nothing", None)
     model.decoys = nn.ModuleDict(
         {
             "instance": nn.InstanceNorm1d(4, track_running_stats=True),
+            "plane": nn.InstanceNorm2d(4, track_running_stats=True),
             "layer": nn.LayerNorm(4),
             "group": nn.GroupNorm(2, 4),
             "rnn": nn.LSTM(4, 4, num_layers=2, dropout=0.4),
@@ -197,15 +237,20 @@ def _zoo(shared: bool = False) -> nn.Module:
             "attention": _Attention(),
             "look": _LooksLike(),
             "name": Dropout(),
+            "norm": BatchNorm1d(),
             "identity": nn.Identity(),
         }
     )
     model.tail = nn.Module()
     model.tail.own = _OwnDropout(0.3)
     model.tail.sync = nn.SyncBatchNorm(4)
+    model.add_module("tail-2", nn.Sequential(nn.Dropout(0.2)))  # before "tail.own" as strings are sorted
     if shared:
         model.again = model.stem[3]
     return model
+
+
+_HALF_ASLEEP = ("mixed", "asleep root", "again")
 
 
 class LiveModules(Exercise):
@@ -220,7 +265,9 @@ class LiveModules(Exercise):
         Check("own flag", "Each layer's own flag decides, at every depth", 1, sections.WHO_LISTENS),
         Check("names", "A sorted list of qualified names, and the model is left as it was", 1, sections.FOUR_PLACES),
     )
-    case_names = ("all", "mixed", "asleep root", "shared", "single dropout", "single norm", "none")
+    case_names = (
+        "all", "mixed", "asleep root", "again", "shared", "single dropout", "single norm", "single asleep", "none",
+    )  # fmt: skip
 
     def cases(self, seed: int) -> list[Case]:
         """The same layers sleep under the waking root and under the sleeping one.
@@ -233,22 +280,34 @@ class LiveModules(Exercise):
 
     def _model(self, case: Case) -> nn.Module:
         if case.name.startswith("single"):
-            return nn.BatchNorm1d(3) if case.name == "single norm" else nn.Dropout(0.5)
+            layer = nn.BatchNorm1d(3) if case.name == "single norm" else nn.Dropout(0.5)
+            return layer.train(case.name != "single asleep")
         if case.name == "none":
             return nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU(), nn.LayerNorm(2))).train()
         model = build(lambda: _zoo(case.name == "shared"), case.seed).train()
-        if case.name in ("mixed", "asleep root"):
+        if case.name in _HALF_ASLEEP:
             g = case.generator(1)
             listening = [m for m in model.modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))]
-            for i in _asleep(listening, g):
+            for i in _asleep(listening, model.blocks[0], g):
                 listening[i].training = False
             model.blocks[0].training = False  # a container's own flag says nothing about what it holds
-            model.training = case.name == "mixed"
+            model.training = case.name != "asleep root"
         return model
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         model = self._model(case)
-        return {"call": probe.call(candidate, model, models={"model": model})}
+        if case.name == "again":  # who keeps an earlier answer is to give it away
+            flags = {module: module.training for module in model.modules()}
+            first = probe.call(candidate, model.train(), models={"model": model})
+            if first["ended"] != "returned":
+                return {"call": first}
+            for module, flag in flags.items():
+                module.training = flag
+        with torch.set_grad_enabled(case.name != "shared"):
+            if case.name == "shared":
+                for parameter in model.parameters():
+                    parameter.grad = torch.ones_like(parameter)
+            return {"call": probe.call(candidate, model, models={"model": model})}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         records = []
@@ -263,18 +322,16 @@ class LiveModules(Exercise):
                 n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY)) and m.training
             )
             listed = items(record["value"])
-            if listed is None or record["value"]["type"] != "list" or any(i["type"] != "str" for i in listed):
-                if listed is None and record["value"]["type"] not in ("set", "dict", "dict_keys", "frozenset"):
-                    verdict.stop(
-                        "wrong-result", expected="a sorted list of names", seen=named(record["value"]), cause=""
-                    )
-                    return
-                verdict.fail(
-                    "names", "wrong-result", expected="a sorted list of names", seen=named(record["value"]), cause=""
-                )
-                if listed is None:
-                    continue
-            answers[name] = ([str(i.get("value")) for i in listed], right)
+            odd = next((i for i in listed or () if i["type"] != "str"), None)
+            if listed is None or odd is not None:
+                seen = named(record["value"]) + (f" with {named(odd)} in it" if odd is not None else "")
+                verdict.stop("wrong-result", expected="a sorted list of names, which are strings", seen=seen, cause="")
+                return
+            verdict.require(
+                "names", record["value"]["type"] == "list", expected="a sorted list of names",
+                seen=named(record["value"]), cause="",
+            )  # fmt: skip
+            answers[name] = ([i["value"] for i in listed], right)
         self._family(verdict, answers, models)
         self._flags(verdict, answers, models)
         self._names(verdict, answers)
@@ -301,28 +358,29 @@ class LiveModules(Exercise):
                 "family",
                 mistake,
                 expected=expected,
-                seen=f"{len(missing)} are missing, a {kind} for one",
+                seen=f"{len(missing)} {'is' if len(missing) == 1 else 'are'} missing, {with_article(kind)} for one",
                 cause=None if mistake == "dropout-missing" else "",
             )
         elif extra:
             kind = type(model[extra[0]]).__name__ if extra[0] in model else "name that the model does not have"
-            verdict.fail(
-                "family", "wrong-result", expected=expected, seen=f"{len(extra)} too many, a {kind} for one", cause=""
-            )
+            seen = f"{len(extra)} too many, {with_article(kind)} for one"
+            verdict.fail("family", "wrong-result", expected=expected, seen=seen, cause="")
         else:
             verdict.require("family", True, expected="", seen="")
 
     def _flags(self, verdict: Verdict, answers: Mapping[str, Any], models: Mapping[str, nn.Module]) -> None:
         whole = set(answers.get("all", ([], []))[0])
         rows = []
-        for name in ("mixed", "asleep root"):
+        for name in _HALF_ASLEEP:
             if name in answers:
                 got, right = map(set, answers[name])
                 model = models[name]
                 family = {n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))}
                 rows.append((got & family, right, whole & family, model.training))
+        # who finds none of the family under a waking root has not looked at flags at all
         by_root = all(got == (every if root else set()) for got, _, every, root in rows)
-        mistake = "root-flag-only" if by_root or any(not got and right for got, right, _, _ in rows) else "wrong-result"
+        by_root = by_root or any(not got and right for got, right, _, _ in rows)
+        mistake = "root-flag-only" if by_root and any(every for _, _, every, _ in rows) else "wrong-result"
         for got, right, every, _ in rows:
             # of the kinds that the candidate knows; what it has forgotten is `_family`'s to tell
             asleep, unseen = got - right, (right & every if every else right) - got
@@ -336,6 +394,14 @@ class LiveModules(Exercise):
                 expected=f"the {len(right)} layers whose own training flag is True",
                 seen=seen,
                 cause=None if mistake == "root-flag-only" else "",
+            )
+        if "single asleep" in answers:
+            verdict.require(
+                "own flag",
+                answers["single asleep"][0] == [],
+                expected="an empty list when the model itself is such a layer and sleeps",
+                seen="it is listed",
+                cause="",
             )
 
     def _names(self, verdict: Verdict, answers: Mapping[str, Any]) -> None:
@@ -354,7 +420,7 @@ class LiveModules(Exercise):
                     seen="it appears under another name or twice",
                     cause="",
                 )
-            if name.startswith("single"):
+            if name in ("single dropout", "single norm"):
                 verdict.require(
                     "names",
                     got == right,

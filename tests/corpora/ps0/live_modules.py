@@ -103,7 +103,7 @@ def live_modules(model):
     for name, m in model.named_modules():
         if isinstance(m, (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)) and m.training:
             live.append(name)
-            m.eval()
+            m.training = False
     return sorted(live)
 
 # %% wrong | wrong-result | 2 points | lists them whatever their mode
@@ -191,3 +191,78 @@ def live_modules(model):
 # %% wrong | wrong-result | 0 points | always the empty list
 def live_modules(model):
     return []
+
+# %% right | numpy sorts the names
+import numpy as np
+
+
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    return list(np.sort(np.array([n for n, m in model.named_modules() if m.training and isinstance(m, kinds)], dtype=str)))
+
+# %% wrong | wrong-result | a model that is a layer itself is always live
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    if isinstance(model, kinds):
+        return [""]
+    return sorted(n for n, m in model.named_modules() if m.training and isinstance(m, kinds))
+
+# %% wrong | wrong-result | keeps its first answer for a model
+import functools
+
+
+@functools.lru_cache(None)
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    return sorted(n for n, m in model.named_modules() if m.training and isinstance(m, kinds))
+
+# %% wrong | wrong-result | a sleeping container hides what it holds
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    modules = dict(model.named_modules())
+    return sorted(
+        n
+        for n, m in modules.items()
+        if m.training and isinstance(m, kinds) and ("." not in n or modules[n.rpartition(".")[0]].training)
+    )
+
+# %% wrong | wrong-result | BatchNorm by the name of its class
+def live_modules(model):
+    drop = nn.modules.dropout._DropoutNd
+    return sorted(
+        n
+        for n, m in model.named_modules()
+        if m.training and (isinstance(m, drop) or "BatchNorm" in type(m).__name__)
+    )
+
+# %% wrong | wrong-result | only those that would change something
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    return sorted(
+        n
+        for n, m in model.named_modules()
+        if m.training and isinstance(m, kinds) and getattr(m, "momentum", 1) and getattr(m, "p", 0.5) < 1
+    )
+
+# %% wrong | wrong-result | leaves of the tree only
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    return sorted(
+        n for n, m in model.named_modules() if m.training and isinstance(m, kinds) and not list(m.children())
+    )
+
+# %% wrong | wrong-result | sorted as a person would
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    found = [n for n, m in model.named_modules() if m.training and isinstance(m, kinds)]
+    return sorted(found, key=lambda name: [part.zfill(8) if part.isdigit() else part for part in name.split(".")])
+
+# %% wrong | wrong-result | the modules themselves
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    return [m for m in model.modules() if m.training and isinstance(m, kinds)]
+
+# %% wrong | wrong-result | the last part of each name
+def live_modules(model):
+    kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    return sorted(n.rpartition(".")[2] for n, m in model.named_modules() if m.training and isinstance(m, kinds))

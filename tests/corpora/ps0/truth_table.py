@@ -250,3 +250,44 @@ truth_table = {
     ("train", grad): {"dropout_drops": True, "bn_normalises_with": "batch", "bn_updates_buffers": True, "builds_graph": grad == "grad"}
     for grad in ("grad", "no_grad", "inference")
 }
+
+# %% wrong | wrong-result | numpy's own truth values
+import numpy as np
+
+truth_table = {
+    (mode, grad): {
+        "dropout_drops": np.bool_(mode == "train"),
+        "bn_normalises_with": "batch" if mode == "train" else "running",
+        "bn_updates_buffers": mode == "train",
+        "builds_graph": grad == "grad",
+    }
+    for mode in ("train", "eval")
+    for grad in ("grad", "no_grad", "inference")
+}
+
+# %% wrong | wrong-result | words that begin with a capital
+truth_table = {
+    (mode, grad): {
+        "dropout_drops": mode == "train",
+        "bn_normalises_with": "Batch" if mode == "train" else "Running",
+        "bn_updates_buffers": mode == "train",
+        "builds_graph": grad == "grad",
+    }
+    for mode in ("train", "eval")
+    for grad in ("grad", "no_grad", "inference")
+}
+
+# %% right | keys of a named tuple
+from collections import namedtuple
+
+Setting = namedtuple("Setting", "mode grad")
+truth_table = {
+    Setting(mode, grad): {
+        "dropout_drops": mode == "train",
+        "bn_normalises_with": "batch" if mode == "train" else "running",
+        "bn_updates_buffers": mode == "train",
+        "builds_graph": grad == "grad",
+    }
+    for mode in ("train", "eval")
+    for grad in ("grad", "no_grad", "inference")
+}
