@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..observe import BATCHNORM_FAMILY, DROPOUT_FAMILY
 from ._evidence import as_float, entry, items, loosely, named
 from ._exercise import Case, Verdict
 from ._judging import Record, close, live_words, mode_mistake, near, passes, samples_seen
@@ -257,6 +258,27 @@ def asleep(record: Record) -> bool:
     """Passes under a flag that says training, of layers that never worked as in training."""
     norms = {bool(r["detail"].get("training")) for r in record["rows"] if r["kind"] == "batch_norm"}
     return norms == {False} and any(r["training"] for r in passes(record))
+
+
+def sleeping_layers(record: Record, model: nn.Module, steps: int) -> tuple[str, str] | None:
+    """Layers that did not work as in training at each of so many steps: the misconception, and what was seen.
+
+    Passes that nothing is learned from may come on top.  None where the number of steps was another.
+    """
+    if steps_made(record) != steps:
+        return None
+    families = {"batch_norm": BATCHNORM_FAMILY, "dropout": DROPOUT_FAMILY}
+    wanted = {k: steps * sum(isinstance(m, f) for m in model.modules()) for k, f in families.items()}
+    live = {k: sum(r["kind"] == k and bool(r["detail"].get("training")) for r in record["rows"]) for k in wanted}
+    short_of = [k for k in wanted if live[k] < wanted[k]]
+    if not short_of:
+        return None
+    kind = short_of[0]
+    layers = {"batch_norm": "BatchNorm", "dropout": "dropout"}[kind]
+    seen = f"{live[kind]} of {wanted[kind]} passes through the {layers} layers were in training mode"
+    # one kind of layer put to sleep, or layers that the root's flag did not wake
+    one_kind = live[kind] == 0 and any(live[k] >= wanted[k] > 0 for k in wanted)
+    return "train-never-called" if one_kind else "root-flag-only", seen
 
 
 def training_mistake(record: Record) -> tuple[str, str]:

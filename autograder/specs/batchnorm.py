@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ from ._models import (
     _CaseModel,
     build,
     eval_logits,
+    fill_grads,
     inputs,
     mixed_modes,
 )
@@ -70,6 +71,12 @@ class _Given:
     @property
     def by_channel(self) -> torch.Tensor:
         return self.x.transpose(0, 1).flatten(1)
+
+    @property
+    def words(self) -> str:
+        """What follows the normalisation."""
+        names = [n for n in ("weight", "bias") if getattr(self, n) is not None]
+        return f"then {' and '.join(names)}{' alone' * (len(names) == 1)}" if names else "and no more"
 
     def normalised(self, mean: torch.Tensor, var: torch.Tensor, eps: float | None = None) -> torch.Tensor:
         return F.batch_norm(self.x, mean, var, self.weight, self.bias, False, 0.0, self.eps if eps is None else eps)
@@ -107,6 +114,11 @@ class _Given:
         }
         if values.shape[1] > 1:
             mean, var = values.mean(1), values.var(1, correction=0)
+            moved = self.statistics()
+            ways["stats-updated-in-eval"] = [
+                self.normalised(*pair)
+                for n in ("right", "biased-running-var", "momentum-reversed") for pair in moved[n]
+            ]
             ways["batch-stats-in-eval"] = [
                 self.normalised(m, v) for m in (mean, self.mean) for v in (var, values.var(1), self.var)
                 if not (m is self.mean and v is self.var)
@@ -168,6 +180,7 @@ _SEEN = {
     "eps-misplaced": "numbers as with eps in another place, or left out",
     "wrong-reduction-dims": "mean and variance over other dimensions",
     "batch-stats-in-eval": "the batch normalised with its own statistics",
+    "stats-updated-in-eval": "the batch normalised with statistics that it had moved first",
     "biased-running-var": "the biased variance of the batch taken in",
     "momentum-reversed": "the old value weighted with momentum, the new one with 1 - momentum",
     "stats-not-updated": "the values they had before",
@@ -221,7 +234,7 @@ class BatchNorm(Exercise):
         channels = 3 + case.seed % 3
         shape = {
             "image": (4, channels, 2, 3), "image eval": (3, channels, 2, 3), "image alone": (1, channels, 2, 3),
-            "one": (1, channels), "one pixel": (1, channels, 1, 1), "weight only": (2, channels),
+            "one": (1, channels), "lone": (1, channels), "one pixel": (1, channels, 1, 1), "weight only": (2, channels),
         }.get(turn, (8, channels))
         g = case.generator(sum(map(ord, turn)))
         mean, var = torch.randn(channels, generator=g).double(), (0.3 + torch.rand(channels, generator=g)).double()
@@ -233,8 +246,14 @@ class BatchNorm(Exercise):
             given.momentum, given.eps = 0.25, 1e-4
         if turn in ("bare", "bare eval"):
             given.weight = given.bias = None
+        if turn in ("eval", "image eval"):
+            given.eps = 0.01
         if turn == "weight only":
+            given.momentum = 0.0
+        if turn in ("weight only", "image eval"):
             given.bias = None
+        if turn == "lone":
+            given.weight = None
         if turn == "bare eval":
             given.x, given.mean, given.var = given.x.float(), mean.float(), var.float()
         return given
@@ -244,6 +263,7 @@ class BatchNorm(Exercise):
             given = self._given(case, turn)
             leaves = [t.requires_grad_(True) for t in (given.x, given.weight, given.bias) if t is not None and grad]
             x = given.x.clone() if grad else given.x
+            homes = given.mean.data_ptr(), given.var.data_ptr()
             watched = {"x": x} | {n: t for n, t in (("weight", given.weight), ("bias", given.bias)) if t is not None}
             if not kwargs.get("training"):
                 watched |= {"running_mean": given.mean, "running_var": given.var}
@@ -252,6 +272,7 @@ class BatchNorm(Exercise):
 
             def take(y: Any) -> dict[str, Any]:
                 found = {"y": describe(y), "mean": describe(given.mean), "var": describe(given.var)}
+                found["moved"] = homes != (given.mean.data_ptr(), given.var.data_ptr())
                 return found | {"grads": _gradients_of(y, leaves, x.shape) if grad else []}
 
             args = (x, given.mean, given.var)
@@ -265,14 +286,14 @@ class BatchNorm(Exercise):
             return {
                 "train": call("train", "weight", "bias", training=True),
                 "positional": call("positional", grad=False, positional=True, training=True),
-                "weight only": call("weight only", "weight", training=True, momentum=0.1, eps=1e-5),
-                "bare": call("bare", training=True), "eval": call("eval", "weight", "bias", training=False),
-                "one": call("one", "weight", "bias", grad=False), "bare eval": call("bare eval", grad=False),
+                "weight only": call("weight only", "weight", "momentum", training=True, eps=1e-5),
+                "bare": call("bare", training=True), "eval": call("eval", "weight", "bias", "eps", training=False),
+                "lone": call("lone", "bias", grad=False), "bare eval": call("bare eval", grad=False),
             }
         if case.name == "images":
             return {
                 "image": call("image", "weight", "bias", "momentum", "eps", training=True),
-                "image eval": call("image eval", "weight", "bias", grad=False),
+                "image eval": call("image eval", "weight", "eps", grad=False),
                 "image alone": call("image alone", "weight", "bias", training=True),
             }
         return {n: call(n, "weight", "bias", training=True) for n in ("one", "one pixel")}
@@ -296,7 +317,10 @@ class BatchNorm(Exercise):
         still = self._evaluation(verdict, flat, cases["flat"], way)
         self._images(verdict, images, cases["images"], (way, kept, still))
         self._limits(verdict, limits)
-        self._gradients(verdict, flat["train"], self._given(cases["flat"], "train"), way)
+        for turn, found in (("train", way), ("eval", still)):
+            record, given = flat[turn], self._given(cases["flat"], turn)
+            if not {"x", "weight", "bias"}.intersection(record["inputs"]) and not verdict.failed("rest"):
+                _judge_gradients(verdict, "rest", record["value"]["grads"], given, found == "right", turn == "train")
         if way == "right" and not images["image"]["inputs"] and not any(map(verdict.failed, ("rest", "images"))):
             self._image_gradients(verdict, images["image"], self._given(cases["images"], "image"))
         for record in every:
@@ -327,17 +351,21 @@ class BatchNorm(Exercise):
                 way = "grad-mode-as-mode-flag"
             blame(
                 verdict, "training", way or "wrong-result", seen=_SEEN.get(way or "", _gap(y, ways["right"][0])),
-                expected="(x - mean) / sqrt(variance + eps), mean and biased variance of the batch, then weight "
-                "and bias",
+                expected=f"(x - mean) / sqrt(variance + eps), mean and biased variance of the batch, {given.words}",
             )
         verdict.require("training", True, expected="", seen="")
         return first
 
     def _statistics(self, verdict: Verdict, flat: Mapping[str, Any], case: Case) -> str | None:
         first = None
-        for turn in ("train", "bare", "positional"):
+        for turn in ("train", "bare", "positional", "weight only"):
             if verdict.ended(flat[turn], ["statistics"]):
                 given = self._given(case, turn)
+                verdict.require(
+                    "statistics", not flat[turn]["value"]["moved"],
+                    expected="running_mean and running_var are changed in place", cause="",
+                    seen="they were given other memory: a view of them, or a state dict, keeps the old values",
+                )
                 way = _judge_statistics(verdict, "statistics", given, flat[turn]["value"])
                 first = way if turn == "train" else first
         verdict.require("statistics", True, expected="", seen="")
@@ -345,9 +373,9 @@ class BatchNorm(Exercise):
 
     def _evaluation(self, verdict: Verdict, flat: Mapping[str, Any], case: Case, trained: str | None) -> str | None:
         first = None
-        for turn in ("eval", "one", "bare eval"):
+        for turn in ("eval", "lone", "bare eval"):
             record = flat[turn]
-            if turn == "one" and record["ended"] == "raised" and "ValueError" in record["kinds"]:
+            if turn == "lone" and record["ended"] == "raised" and "ValueError" in record["kinds"]:
                 blame(
                     verdict, "evaluation", "single-value-not-rejected",
                     expected="a single sample is fine in evaluation", seen=f"a ValueError: {record['text']}"[:80],
@@ -380,7 +408,7 @@ class BatchNorm(Exercise):
                 mistake = "grad-mode-as-mode-flag" if by_grad else way or "wrong-result"
                 blame(
                     verdict, "evaluation", mistake,
-                    expected="normalised with running_mean and running_var, then weight and bias",
+                    expected=f"normalised with running_mean and running_var, {given.words}",
                     seen=_SEEN.get(way or "", _gap(y, ways["right"][0])),
                 )
             verdict.require(
@@ -423,10 +451,12 @@ class BatchNorm(Exercise):
             ways = given.evaluation()
             y = as_tensor(record["value"]["y"])
             way = _recognised(y, {"right": ways["right"]}) or _recognised(y, {still or "": ways.get(still or "", [])})
-            verdict.require(
-                "images", way is not None, expected="in evaluation each channel uses its running statistics",
-                seen=_gap(y, ways["right"][0]), cause="",
-            )
+            if way is None:
+                way = _recognised(y, ways)
+                blame(
+                    verdict, "images", way or "wrong-result", seen=_SEEN.get(way or "", _gap(y, ways["right"][0])),
+                    expected="in evaluation each channel uses its running statistics",
+                )
         verdict.require("images", True, expected="", seen="")
 
     def _over_dims(self, verdict: Verdict, record: Record) -> bool:
@@ -449,10 +479,6 @@ class BatchNorm(Exercise):
                 "rest", raised and "ValueError" in record["kinds"], "single-value-not-rejected",
                 expected=f"a ValueError when training on {shape}", seen=record["error"] if raised else "no error",
             )
-
-    def _gradients(self, verdict: Verdict, record: Record, given: _Given, way: str | None) -> None:
-        if not record["inputs"]:
-            _judge_gradients(verdict, "rest", record["value"]["grads"], given, way == "right")
 
     def _image_gradients(self, verdict: Verdict, record: Record, given: _Given) -> None:
         """Those of a batch (N, C) have been found right."""
@@ -477,20 +503,20 @@ def _ramp(y: torch.Tensor) -> torch.Tensor:
     return torch.linspace(-1.0, 2.0, y.numel()).to(y.dtype).view(y.shape) ** 2
 
 
-def _right_gradients(given: _Given) -> Sequence[torch.Tensor]:
+def _right_gradients(given: _Given, training: bool = True) -> Sequence[torch.Tensor]:
     leaves = [t.detach().clone().requires_grad_(True) for t in (given.x, given.weight, given.bias)]
-    y = F.batch_norm(leaves[0], None, None, leaves[1], leaves[2], True, 0.0, given.eps)
+    y = F.batch_norm(leaves[0], given.mean, given.var, leaves[1], leaves[2], training, 0.0, given.eps)
     return torch.autograd.grad(y, leaves, _ramp(y))
 
 
 def _judge_gradients(
-    verdict: Verdict, check: str, described: Sequence[Record], given: _Given, comparable: bool
+    verdict: Verdict, check: str, described: Sequence[Record], given: _Given, comparable: bool, training: bool = True
 ) -> None:
-    grads = [as_tensor(g) for g in described]
     names = ["x", "weight", "bias"]
-    right = _right_gradients(given)
-    missing = [n for n, g in zip(names, grads, strict=False) if g is None] if grads else names
-    expected = "gradients reach x, weight and bias"
+    grads = [*map(as_tensor, described), None, None, None][:3]
+    right = _right_gradients(given, training)
+    missing = [n for n, g in zip(names, grads, strict=True) if g is None]
+    expected = f"gradients reach x, weight and bias{'' if training else ', in evaluation too'}"
     verdict.require(
         check, not missing, "grad-disabled-in-training", expected=expected, seen=f"none reaches {', '.join(missing)}",
         cause="The result was cut from its graph.",
@@ -499,7 +525,8 @@ def _judge_gradients(
         wrong = [n for n, g, r in zip(names, grads, right, strict=True) if not close(g, r, rtol=1e-5, atol=1e-7)]
         verdict.require(
             check, not wrong, "grad-disabled-in-training" if wrong == ["x"] else "wrong-result", expected=expected,
-            seen=f"another gradient of {' and '.join(wrong)}", cause=_DETACHED if wrong == ["x"] else "",
+            seen=f"another gradient of {' and '.join(wrong)}",
+            cause=_DETACHED if training and wrong == ["x"] else "",
         )
 
 
@@ -535,7 +562,7 @@ def _judge_statistics(
 _NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {}, "momentum": {"eps": 0.01, "momentum": 0.3}, "cumulative": {"momentum": None},
-    "bare": {"affine": False}, "untracked": {"track_running_stats": False},
+    "bare": {"affine": False}, "untracked": {"track_running_stats": False}, "still": {"momentum": 0.0},
 }
 
 
@@ -615,6 +642,8 @@ class BatchNorm1d(Exercise):
             return {"call": record, "after": _snapshot(layer)}
 
         first, second, third = self._batches(case)
+        if case.name == "still":
+            return {"made": made, "fresh": [call(first, fresh=True)]}
         evidence: dict[str, Any] = {"made": made, "fresh": [call(x, fresh=True) for x in (first, second, third)]}
         evidence["loaded"] = probe.call(lambda: layer.load_state_dict(dict(state)) and None, rows=False)
         evidence["train"], evidence["train, no grad"] = call(first), call(second, grad=False)
@@ -640,7 +669,7 @@ class BatchNorm1d(Exercise):
                     "wrong-result", expected="BatchNorm1d(...) makes an nn.Module", seen=made["value"]["type"], cause=""
                 )
                 return
-            if made["value"]["family"] or _library([known[k]["call"] for k in calls]):
+            if made["value"]["family"] or _library([known[k]["call"] for k in calls if k in known]):
                 seen = (
                     "a class of PyTorch's own family" if made["value"]["family"]
                     else "PyTorch's own batch norm was called"
@@ -662,6 +691,7 @@ class BatchNorm1d(Exercise):
                         verdict, "evaluation" if "eval" in key else "training", {**known[key]["call"], "settings": []},
                         may=("buffers", "params"),
                     )
+        self._still(verdict, evidence["still"])
         self._options(verdict, evidence, cases)
         if not sound:
             record = evidence["plain"]["train"]["call"]
@@ -701,9 +731,8 @@ class BatchNorm1d(Exercise):
                 seen=_SEEN.get(way or "", _gap(y, ways["right"][0])),
             )
         record = known["train"]["call"]
-        if check == "training" and record["ended"] == "returned" and not record["inputs"]:
-            given = self._given(case, batches[0])
-            _judge_gradients(verdict, check, record["value"]["grads"], given, not verdict.failed(check))
+        if check == "training":
+            self._gradients(verdict, known, record, self._given(case, batches[0]), check)
         verdict.require(check, True, expected="", seen="")
 
     def _evaluation(self, verdict: Verdict, known: Mapping[str, Any], case: Case, check: str = "evaluation") -> None:
@@ -739,6 +768,8 @@ class BatchNorm1d(Exercise):
                 check, not moved, self._evaluation_mistake(known, case, mistake),
                 expected="the buffers rest in evaluation mode", seen=f"{' and '.join(moved)} changed",
             )
+        if check == "evaluation" and not verdict.failed("training"):
+            self._gradients(verdict, known, known["eval"]["call"], self._given(case, third), check)
         again = known["again"]["call"]
         if verdict.ended(again, [check]) and "running_mean" in self._state(case) and not verdict.failed("training"):
             x = self._batches(case)[0]
@@ -748,6 +779,16 @@ class BatchNorm1d(Exercise):
                 seen="it did not",
             )
         verdict.require(check, True, expected="", seen="")
+
+    def _gradients(
+        self, verdict: Verdict, known: Mapping[str, Any], record: Record, given: _Given, check: str
+    ) -> None:
+        """Those of weight and bias where they are parameters; whether they are is judged elsewhere."""
+        if not {"weight", "bias"} <= {*known["made"]["value"]["parameters"]}:
+            return
+        if record["ended"] == "returned" and not record["inputs"]:
+            grads, fine = record["value"]["grads"], not verdict.failed(check)
+            _judge_gradients(verdict, check, grads, given, fine, check == "training")
 
     def _evaluation_mistake(self, known: Mapping[str, Any], case: Case, way: str | None) -> str:
         """Why evaluation uses the batch: a broken train(), the grad mode, a flag of its own, or no reason known."""
@@ -776,17 +817,10 @@ class BatchNorm1d(Exercise):
                 )
                 self._blame_statistics(verdict, got, right, before, batches[turn], case)
                 return
-        reference.load_state_dict(self._state(case))
-        reference(batches[0])
-        quiet = known["train, no grad"]
-        if quiet["call"]["ended"] == "returned" and not verdict.failed("statistics"):
-            got = as_tensor(quiet["after"].get("running_mean"))
-            verdict.require(
-                "statistics", not _equal(got, self._state(case)["running_mean"]), "grad-mode-as-mode-flag",
-                expected="in training mode the statistics move under no_grad too", seen="they did not",
-            )
         entry = known["train"]
         if entry["call"]["ended"] == "returned" and not verdict.failed("state") and not verdict.failed("statistics"):
+            reference.load_state_dict(self._state(case))
+            reference(batches[0])
             got = {n: as_tensor(entry["after"].get(n)) for n in _NAMES[2:]}
             fine = all(close(got[n], getattr(reference, n), rtol=1e-5, atol=1e-6) for n in _NAMES[2:4])
             mistake = "momentum-none-not-cumulative" if case.name == "cumulative" else "wrong-result"
@@ -797,12 +831,36 @@ class BatchNorm1d(Exercise):
                     seen=_gap(got["running_mean"], reference.running_mean),
                 )
             self._counter(verdict, got["num_batches_tracked"], 21)
+        quiet = known["train, no grad"]
+        if quiet["call"]["ended"] == "returned" and not verdict.failed("statistics"):
+            reference.load_state_dict(self._state(case))
+            reference(batches[1])
+            got = {n: as_tensor(quiet["after"].get(n)) for n in _NAMES[2:]}
+            other = [n for n in _NAMES[2:] if not close(got[n], getattr(reference, n), rtol=1e-5, atol=1e-6)]
+            verdict.require(
+                "statistics", not other, "grad-mode-as-mode-flag",
+                expected="in training mode statistics and counter move under no_grad as without it",
+                seen=f"{' and '.join(other)} did not",
+            )
         grads = [n for n in _NAMES[2:4] if entry["after"].get(n, {}).get("requires_grad")]
         verdict.require(
             "statistics", not grads, "graph-built", expected="running statistics keep no graph",
             seen=f"{' and '.join(grads)} require grad",
         )
         verdict.require("statistics", True, expected="", seen="")
+
+    def _still(self, verdict: Verdict, known: Mapping[str, Any]) -> None:
+        """With momentum=0.0; the counter has been judged with other values."""
+        if verdict.failed("statistics") or not verdict.ended(known["made"], ["statistics"]):
+            return
+        entry = known["fresh"][0]
+        if verdict.ended(entry["call"], ["statistics"]):
+            mean, var = (as_tensor(entry["after"].get(n)) for n in _NAMES[2:4])
+            verdict.require(
+                "statistics", mean is not None and var is not None and not mean.any() and bool((var == 1).all()),
+                expected="momentum=0.0: running_mean and running_var stay as they are", seen="they moved",
+                cause="0.0 counts as false, but it is not None.",
+            )
 
     def _counter(self, verdict: Verdict, counter: torch.Tensor | None, count: int) -> None:
         verdict.require(
@@ -896,12 +954,17 @@ class BatchNorm1d(Exercise):
         verdict.require(check, True, expected="", seen="")
 
     def _options(self, verdict: Verdict, evidence: Mapping[str, Any], cases: Mapping[str, Case]) -> None:
-        record = evidence["plain"]["train, one"]["call"]
-        raised = record["ended"] == "raised"
-        verdict.require(
-            "options", raised and "ValueError" in record["kinds"], "single-value-not-rejected",
-            expected="a ValueError when training on one sample", seen=record["error"] if raised else "no error",
-        )
+        for name in ("plain", "cumulative", "bare", "untracked"):
+            record = evidence[name].get("train, one", {}).get("call")
+            if record is None:
+                continue  # it could not be made, which is judged elsewhere
+            option = "".join(f" with {k}={v}" for k, v in _OPTIONS[name].items())
+            raised = record["ended"] == "raised"
+            verdict.require(
+                "options", raised and "ValueError" in record["kinds"], "single-value-not-rejected",
+                expected=f"a ValueError when training on one sample{option}",
+                seen=record["error"] if raised else "no error",
+            )
         for name in ("bare", "untracked"):
             known, case = evidence[name], cases[name]
             if not verdict.ended(known["made"], ["options"]):
@@ -1014,12 +1077,16 @@ class PredictOne(Exercise):
         model = build(maker, case.seed, double=name == "plain")
         if name == "mixed":
             mixed_modes(model, "norm")
+            model.stem.requires_grad_(False)
         elif name == "dropout":
             model.eval()
             model.block.train()
         else:
             model.train(name != "quiet")
+        if name == "train":
+            fill_grads(model, case.seed)
         x = inputs(case.seed + 1, *((1, 6, 6) if name == "mixed" else (6,)), double=name == "plain")
+        x.requires_grad_(name == "plain")
         if name == "raises":
             model.fragile = True
             x[1] = POISON * 10
@@ -1051,6 +1118,7 @@ class PredictOne(Exercise):
             judge_undisturbed(verdict, "graph", record)
         raising = evidence["raises"]["call"]
         judge_modes(verdict, "modes", normal, [raising] if "modes_before" in raising else [])
+        _judge_arrival(verdict, "modes", raising)
         if "modes_before" in raising:
             verdict.require(
                 "graph", raising["grad_before"] == raising["grad_after"], "grad-mode-leaked",
@@ -1087,6 +1155,15 @@ class PredictOne(Exercise):
             blame(verdict, "answer", "wrong-result", expected=expected, seen=seen)
 
 
+def _judge_arrival(verdict: Verdict, check: str, raising: Record) -> None:
+    failed = any(r["detail"].get("failed") for r in passes(raising))
+    verdict.require(
+        check, not failed or raising["ended"] != "returned",
+        expected="an exception inside the model reaches the caller",
+        seen="the call returned as if nothing had happened", cause="The exception was caught and not raised again.",
+    )
+
+
 # ---------------------------------------------------------------------- recalibrate
 
 
@@ -1098,6 +1175,7 @@ class _Stack(_CaseModel):
         self.stem = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8, momentum=0.05), nn.Tanh(), nn.Dropout(0.4))
         self.memory = nn.InstanceNorm1d(2, track_running_stats=True)
         self.mid = nn.Sequential(nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6, momentum=None)), nn.Tanh())
+        self.deep = nn.BatchNorm3d(2)
         self.loose = nn.BatchNorm1d(6, track_running_stats=False)
         self.out = nn.Linear(6, 3)
 
@@ -1105,6 +1183,7 @@ class _Stack(_CaseModel):
         x = self.stem(x)
         x = self.memory(x.view(-1, 2, 4)).flatten(1)
         x = F.dropout(self.mid(x), 0.3, self.training)
+        x = self.deep(x.view(-1, 2, 3, 1, 1)).flatten(1)
         return self.out(self.loose(x))
 
 
@@ -1134,6 +1213,8 @@ class Recalibrate(Exercise):
                 p.requires_grad_(False)
         else:
             model.train(name not in ("eval",))
+        if name == "train":
+            fill_grads(model, case.seed)
         sizes = {"train": (9, 6, 4), "eval": (7,), "none": (4, 4)}.get(name, (8, 5, 6, 3))
         shape = (1, 6, 6) if name == "images" else (6,)
         batches = [
@@ -1191,6 +1272,12 @@ class Recalibrate(Exercise):
             )
         raising = evidence["raises"]["call"]
         judge_modes(verdict, "restored", list(records.values()), [raising] if "modes_before" in raising else [])
+        if "modes_before" in raising:
+            verdict.require(
+                "graph", raising["grad_before"] == raising["grad_after"], "grad-mode-leaked",
+                expected="gradient recording is as before, also when an exception passes through",
+                seen="it was left changed",
+            )
         for name in self.case_names:
             right = _momenta(self._scene(cases[name])[0])
             changed = [n for n, m in right.items() if evidence[name]["momenta"].get(n, "gone") != m]
@@ -1200,28 +1287,28 @@ class Recalibrate(Exercise):
                 "restored", not changed, mistake, expected=f"every layer's momentum is as it was{after}",
                 seen=f"{len(changed)} of {len(right)} layers have another momentum",
             )
+        _judge_arrival(verdict, "restored", raising)
 
     def _statistics(self, verdict: Verdict, known: Mapping[str, Any], case: Case) -> None:
         model, batches = self._scene(case)
-        right = _recalibrated(model, batches)
+        known_ways = _recalibrated(model, batches)
+        right = known_ways("right")[0]
         live = "dropout" in live_calls(known["call"])
+        parts = ("running_mean", "running_var")
         for layer in _tracking(model):
-            pair = tuple(known["state"].get(f"{layer}.{n}") for n in ("running_mean", "running_var"))
-            wanted = tuple(right["right"][0][f"{layer}.{n}"] for n in ("running_mean", "running_var"))
-            if all(close(a, b, rtol=1e-6, atol=1e-8) for a, b in zip(pair, wanted, strict=True)):
+            pair, wanted = (tuple(state.get(f"{layer}.{n}") for n in parts) for state in (known["state"], right))
+            other = [i for i in (0, 1) if not close(pair[i], wanted[i], rtol=1e-6, atol=1e-8)][:1]
+            if not other:
                 continue
-            ways = {
-                n: [tuple(s[f"{layer}.{k}"] for k in ("running_mean", "running_var")) for s in states]
-                for n, states in right.items()
-            }
+            ways = {n: [tuple(s[f"{layer}.{k}"] for k in parts) for s in known_ways(n)] for n in _RECALIBRATED}
             way = _recognised(pair, ways, rtol=1e-6, atol=1e-8)
             if way is None and live:
                 return  # what comes after a live dropout cannot be told; that is judged elsewhere
             if way is None and known["call"]["params"]:
                 way = "parameters-changed"
+            gaps = [f"{layer}.{parts[i]}: {_gap(pair[i], wanted[i])}" for i in other]
             blame(
-                verdict, "statistics", way or "wrong-result",
-                seen=_RECALIBRATED.get(way or "", f"{layer}: {_gap(pair[0], wanted[0])}"),
+                verdict, "statistics", way or "wrong-result", seen=_RECALIBRATED.get(way or "", gaps[0]),
                 expected=f"the plain average of the statistics of {len(batches)} batches",
             )
             return
@@ -1266,37 +1353,75 @@ def _momenta(model: nn.Module) -> dict[str, Any]:
     return {n: describe(m.momentum) for n, m in model.named_modules() if isinstance(m, BATCHNORM_FAMILY)}
 
 
-def _recalibrated(model: nn.Module, batches: Sequence[torch.Tensor]) -> dict[str, list[dict[str, torch.Tensor]]]:
-    """The buffers of ``model`` after several ways of going through the batches, by the mistake they stand for."""
+def _recalibrated(
+    model: nn.Module, batches: Sequence[torch.Tensor]
+) -> Callable[[str], list[dict[str, torch.Tensor]]]:
+    """What gives the buffers of ``model`` after the ways of going through the batches that stand for a mistake."""
     before = {n: b.clone() for n, b in model.named_buffers()}
-    layers = [model.get_submodule(n) for n in _tracking(model)]
-    momenta = [m.momentum for m in layers]
+    layers = {n: model.get_submodule(n) for n in _tracking(model)}
+    momenta = {n: m.momentum for n, m in layers.items()}
 
-    def run(fresh: bool, momentum: Any, last: bool = False, count: int | None = None) -> dict[str, torch.Tensor]:
+    def run(fresh: bool, momentum: Any, used: Sequence[torch.Tensor] = batches, counted: bool = False) -> Any:
         for n, b in model.named_buffers():
             b.copy_(before[n])
         model.eval()
-        for m, own in zip(layers, momenta, strict=True):
+        for n, m in layers.items():
             m.train()
-            m.momentum = own if momentum == "own" else momentum
+            m.momentum = momenta[n] if momentum == "own" else momentum
             if fresh:
                 m.reset_running_stats()
-        for x in batches[-1:] if last else batches[:count]:
+            if counted:
+                m.num_batches_tracked.copy_(before[f"{n}.num_batches_tracked"])
+        for x in used:
             model(x)
         return {n: b.clone() for n, b in model.named_buffers()}
 
-    with torch.no_grad():
-        return {
-            "right": [run(True, None)],
-            "stats-not-reset": [run(False, None), run(False, "own"), run(False, 0.1)],
-            "momentum-none-not-cumulative": [
-                run(True, "own"), run(True, 0.1), run(True, 1.0), run(True, None, last=True),
-            ],
-            "stats-not-updated": [before, run(True, None, count=0)],
-        }
+    def biased() -> dict[str, torch.Tensor]:
+        narrow: dict[nn.Module, list[torch.Tensor]] = {m: [] for m in layers.values()}
+
+        def note(layer: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+            narrow[layer].append(args[0].transpose(0, 1).flatten(1).var(1, correction=0))
+
+        hooks = [m.register_forward_pre_hook(note) for m in narrow]
+        state = run(True, None)
+        for hook in hooks:
+            hook.remove()
+        return state | {f"{n}.running_var": torch.stack(narrow[m]).mean(0) for n, m in layers.items()}
+
+    def states(way: str) -> Iterator[dict[str, torch.Tensor]]:
+        if way == "right":
+            yield run(True, None)
+        elif way == "stats-not-reset":
+            yield from (run(False, None), run(False, "own"), run(False, 0.1), run(True, None, counted=True))
+        elif way == "momentum-none-not-cumulative":
+            yield from (run(True, "own"), run(True, 0.1), run(True, 1.0), run(True, None, batches[-1:]))
+        elif way == "biased-running-var":
+            yield biased()
+        elif way == "stats-not-updated":
+            yield from (before, run(True, None, ()))
+
+    def given_by(way: str) -> list[dict[str, torch.Tensor]]:
+        with torch.no_grad():
+            return list(states(way))
+
+    return given_by
 
 
 # ---------------------------------------------------------------------- ema_update
+
+
+class _Tied(_CaseModel):
+    """(N, 6) to (N, 6): a weight used twice, a buffer outside BatchNorm, and one that no state dict holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 6, bias=False)
+        self.last.weight = self.first.weight
+        self.register_buffer("shift", torch.randn(6))
+        self.register_buffer("scale", 1 + torch.rand(6), persistent=False)
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.norm(self.first(x)) + self.shift) * self.scale
 
 
 class EmaUpdate(Exercise):
@@ -1311,26 +1436,32 @@ class EmaUpdate(Exercise):
         Check("buffers", "Buffers become those of the model", 1, sections.AVERAGED_MODELS),
         Check("in place", "In place, without a graph, and nothing else is changed", 1, sections.AVERAGED_MODELS),
     )
-    case_names = ("dense", "images", "bufferless", "ends")
+    case_names = ("dense", "images", "bufferless", "tied", "ends")
 
     def _scene(self, case: Case) -> tuple[nn.Module, nn.Module, float]:
         name = case.name
-        maker = {"images": Conv, "bufferless": Plain}.get(name, Dense)
+        maker = {"images": Conv, "bufferless": Plain, "tied": _Tied, "ends": NormOnly}.get(name, Dense)
         ema, model = (build(maker, case.seed + i, double=name != "images") for i in (0, 1))
         ema.eval()
         if name == "images":
             mixed_modes(model, "norm")
+            model.stem.requires_grad_(False)
+            fill_grads(ema, case.seed)
+        if name == "tied":
+            mixed_modes(ema, "norm")
+            fill_grads(model, case.seed)
         if name == "dense":
             for p in ema.parameters():
                 p.requires_grad_(False)
         if name == "bufferless":
             next(iter(model.parameters())).grad = torch.ones_like(next(iter(model.parameters())))
-        return ema, model, {"dense": 0.9, "images": 0.75, "bufferless": 0.99}.get(name, 0.0)
+        return ema, model, {"dense": 0.9, "images": 0.75, "bufferless": 0.99, "tied": 0.8}.get(name, 0.0)
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         ema, model, decay = self._scene(case)
         homes = {n: t.data_ptr() for n, t in (*ema.named_parameters(), *ema.named_buffers())}
-        record = probe.call(candidate, ema, model, decay, models={"ema": ema, "model": model})
+        with torch.set_grad_enabled(case.name != "ends"):
+            record = probe.call(candidate, ema, model, decay, models={"ema": ema, "model": model})
         after = dict((*ema.named_parameters(), *ema.named_buffers()))
         theirs = {t.data_ptr() for t in (*model.parameters(), *model.buffers())}
         return {
@@ -1384,6 +1515,7 @@ class EmaUpdate(Exercise):
         name = next(
             (n for n in old if not close(state.get(n), ways["right"][n], rtol=1e-5, atol=1e-7)), next(iter(old))
         )
+        twice = new[name].detach().lerp(old[name].detach(), decay**2)
         verdict.require(
             "parameters",
             "right" in fits,
@@ -1392,6 +1524,7 @@ class EmaUpdate(Exercise):
             seen=seen
             or (
                 "the old parameters" if "wrong-result" in fits
+                else f"{name} averaged twice" if close(state.get(name), twice, rtol=1e-5, atol=1e-7)
                 else f"{name}: {_gap(state.get(name), ways['right'][name])}"
             ),
             cause="decay is the share of the old value here." if seen else "",

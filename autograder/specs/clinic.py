@@ -60,6 +60,7 @@ from ._models import (
     Dense,
     NormOnly,
     Plain,
+    Scene,
     _CaseModel,
     a_scene,
     build,
@@ -335,6 +336,14 @@ def _trained_awake(record: Record) -> bool:
     return any(r["detail"].get("used") and r["detail"].get("mode") == "train" for r in passes(record))
 
 
+def _a_scene(case: Case) -> Scene:
+    """A scene for an evaluation; in one of them a module three levels below the model sleeps alone."""
+    scene = a_scene(case.name, case.seed)
+    if case.name == "plain":
+        mixed_modes(scene.model, "net.2.1")
+    return scene
+
+
 # ---------------------------------------------------------------------- 01
 
 
@@ -350,7 +359,7 @@ class Case01(Patient):
     case_names = ("train", "plain", "mixed", "quiet", "dropout")
 
     def examine(self, case: Case, repair: Any, probe: Probe) -> dict[str, Any]:
-        scene = a_scene(case.name, case.seed)
+        scene = _a_scene(case)
         with torch.set_grad_enabled(scene.caller_grad):
             return {"call": probe.call(repair, scene.model, scene.loader, models={"model": scene.model},
                                        tensors={"x": scene.x, "y": scene.y})}  # fmt: skip
@@ -363,7 +372,6 @@ class Case01(Patient):
             self._report(verdict, record, case)
         judge_modes(verdict, _REPAIR, records)
         for record in records:
-            judge_no_graph(verdict, _REPAIR, record)
             judge_undisturbed(verdict, _REPAIR, record)
         verdict.require(_REPAIR, True, expected="", seen="")
 
@@ -371,7 +379,7 @@ class Case01(Patient):
         got = _numbers(verdict, record["value"], ("accuracy", "confidence"))
         if got is None:
             return
-        scene = a_scene(case.name, case.seed)
+        scene = _a_scene(case)
         p = eval_logits(scene.model, scene.x).softmax(1).double()
         each = torch.stack([(p.argmax(1) == scene.y).double(), p.max(1).values], 1)
         right = each.mean(0).tolist()
@@ -588,8 +596,8 @@ def _judge_switches(verdict: Verdict, evidence: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _judge_evaluation(verdict: Verdict, known: Mapping[str, Any], right: torch.Tensor) -> None:
-    """Two calls in evaluation mode: the same, right, and nothing drawn."""
+def _judge_evaluation(verdict: Verdict, known: Mapping[str, Any], right: torch.Tensor, scaled: torch.Tensor) -> None:
+    """Two calls in evaluation mode: the same, right, and nothing drawn; ``scaled`` is what 1 - p as a factor makes."""
     first, second = (as_tensor(r["value"]) for r in known["eval"])
     expected = "in evaluation mode, the output without dropout, the same in each call"
     if first is None or second is None or first.shape != right.shape:
@@ -599,7 +607,60 @@ def _judge_evaluation(verdict: Verdict, known: Mapping[str, Any], right: torch.T
     if not torch.equal(first, second) or known["eval"][0]["rng_moved"]:
         seen = "two different outputs" if not torch.equal(first, second) else "random numbers were drawn"
         blame(verdict, _REPAIR, why_awake(known), expected=expected, seen=seen)
+    if close(first, scaled):
+        verdict.fail(_REPAIR, "rescale-at-eval", expected=expected, seen="the numbers that 1 - p as a factor makes")
     verdict.require(_REPAIR, close(first, right), expected=expected, seen="other numbers", cause="")
+
+
+def _direction(y: torch.Tensor) -> torch.Tensor:
+    return inputs(7, *y.shape, double=True).to(y.dtype)
+
+
+def _with_grads(model: nn.Module) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
+    """A place for the gradients that a call's (first) output sends to the weights, and the ``take`` that fills it."""
+    found: dict[str, Any] = {}
+
+    def take(value: Any) -> dict[str, Any]:
+        y = value[0] if isinstance(value, list) else value
+        own = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        grads, outcome = attempt(
+            lambda: torch.autograd.grad(y, list(own.values()), _direction(y), allow_unused=True), 2.0
+        )
+        found.update(outcome, graph=describe(y).get("graph"), names=[n for n, _ in model.named_parameters()])
+        found["grads"] = {n: describe(g) for n, g in zip(own, grads or (), strict=False)}
+        return describe(value)
+
+    return found, take
+
+
+def _judge_gradients(
+    verdict: Verdict, known: Mapping[str, Any], mode: str, weights: Mapping[str, torch.Tensor],
+    answer: Callable[[Mapping[str, torch.Tensor]], torch.Tensor],
+) -> None:  # fmt: skip
+    """The gradients of a call in ``mode``; ``answer`` computes its output from the weights."""
+    found = known[f"{mode} grads"]
+    expected = f"the output can be learned from in {'training' if mode == 'train' else 'evaluation'} mode"
+    if verdict.failed(_REPAIR) or not found:
+        return
+    if not found["graph"]:
+        verdict.fail(_REPAIR, "grad-disabled-in-training", expected=expected, seen="it has no graph")
+        return
+    if found["ended"] != "returned":
+        verdict.fail(_REPAIR, "wrong-result", expected=expected, cause="",
+                     seen=f"in backward(), {found.get('text', 'an error')[:90]}")  # fmt: skip
+        return
+    leaves = {n: w.clone().requires_grad_() for n, w in weights.items()}
+    y = answer(leaves)
+    right = torch.autograd.grad(y, list(leaves.values()), _direction(y), allow_unused=True)
+    for name, grad in zip(leaves, right, strict=True):
+        # a module may keep its weights under other names, and save them under these
+        if grad is None or name not in found["names"]:
+            continue
+        got = as_tensor(found["grads"].get(name))
+        verdict.require(_REPAIR, got is not None, "grad-disabled-in-training", expected=expected,
+                        seen=f"no gradient reaches {name}")  # fmt: skip
+        verdict.require(_REPAIR, got is None or close(got, grad), expected=expected, cause="",
+                        seen=f"a part of the way to {name} is cut off, or its gradient is another one")  # fmt: skip
 
 
 def _judge_drops(verdict: Verdict, sets: Sequence[Drops], what: str) -> None:
@@ -622,7 +683,7 @@ def _judge_drops(verdict: Verdict, sets: Sequence[Drops], what: str) -> None:
 
 
 class Case04(Patient):
-    """Identity heads hand the dropped features out; one hands each out twice, where both have to share its fate.
+    """Heads hand the dropped features out: all, three, or each twice, where both have to share its fate.
 
     Statistical: at most 20 binomial counts (see ``_masks``) in each of two cases.
     """
@@ -652,9 +713,8 @@ class Case04(Patient):
 
         found = {"encoder.weight": draw(hidden, n_in), "encoder.bias": draw(hidden)}
         for i, size in enumerate(sizes):
-            same = torch.eye(hidden).double().repeat(size // hidden, 1)
-            found[f"heads.{i}.weight"] = same if len(same) else draw(size, hidden)
-            found[f"heads.{i}.bias"] = torch.zeros(size).double() if len(same) else draw(size)
+            found[f"heads.{i}.weight"] = torch.eye(hidden).double().repeat(2, 1)[-size:]
+            found[f"heads.{i}.bias"] = draw(size) if size == 3 else torch.zeros(size).double()
         return found
 
     def examine(self, case: Case, repair: Any, probe: Probe) -> dict[str, Any]:
@@ -669,22 +729,24 @@ class Case04(Patient):
         x = inputs(case.seed + 1, 120, n_in, double=True)
         parent = nn.ModuleDict({"net": model})
 
-        def call(turn: int, mode: bool, task: int, x: torch.Tensor = x) -> dict[str, Any]:
-            def run() -> Any:
+        def call(turn: int, *tasks: int, mode: bool = True, take: Any = describe) -> dict[str, Any]:
+            def run() -> list[Any]:
                 parent.train() if mode else parent.eval()
-                return parent["net"](x, task)
+                return [parent["net"](x, task) for task in tasks]
 
             with seeded(case.seed + 200 + turn):
-                return probe.call(run, models={"model": parent}, tensors={"x": x})
+                return probe.call(run, models={"model": parent}, tensors={"x": x}, take=take)
 
-        found = {
-            "eval": [call(i, False, 1, x[:9]) for i in range(2)], "eval 0": [call(2 + i, False, 0) for i in range(2)],
-            "train": [call(4 + i, True, 0) for i in range(3)], "train 2": [call(7 + i, True, 2) for i in range(3)],
+        (waking, take), (sleeping, take_asleep) = (_with_grads(model) for _ in range(2))
+        found: dict[str, Any] = {
+            "eval": [call(0, 1, 0, 2, mode=False, take=take_asleep), call(1, 1, 0, 2, mode=False)],
+            "train": [call(4, 0, 1, 2, take=take), call(5, 0, 1, 2), call(6, 0, 1, 2)],
+            "train grads": waking, "eval grads": sleeping,
         }  # fmt: skip
         asked = _Asked(model, 0)
         found["flag"] = other_switch(asked, x, lambda y, x: torch.equal(y, asked(x)))
         with torch.no_grad():
-            found["no grad"] = call(10, True, 0)
+            found["no grad"] = call(7, 0)
         return {"made": made, "loaded": loaded, **found}
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -692,36 +754,47 @@ class Case04(Patient):
             known, weights = evidence[name], self._weights(case)
             if not _judge_module(verdict, known, weights):
                 return
-            every = [r for k in ("eval", "eval 0", "train", "train 2") for r in known[k]]
+            every = [*known["eval"], *known["train"]]
             if not all(verdict.ended(r, [_REPAIR]) for r in (*every, known["no grad"])):
                 return
             n_in, _, _, p = self._sizes(case)
             x = inputs(case.seed + 1, 120, n_in, double=True)
             features = torch.tanh(F.linear(x, weights["encoder.weight"], weights["encoder.bias"]))
-            right = F.linear(features[:9], weights["heads.1.weight"], weights["heads.1.bias"])
-            _judge_evaluation(verdict, known, right)
-            _judge_evaluation(verdict, {**known, "eval": known["eval 0"]}, features)
-            first, twice = ([as_tensor(r["value"]) for r in known[k]] for k in ("train", "train 2"))
+            for i, task in enumerate((1, 0, 2)):
+                right, scaled = (_answer(weights, x, task, factor) for factor in (1.0, 1 - p))
+                parts = [{**r, "value": items(r["value"])[i]} for r in known["eval"]]
+                _judge_evaluation(verdict, {**known, "eval": parts}, right, scaled)
+            first, three, twice = zip(*(map(as_tensor, items(r["value"])) for r in known["train"]), strict=True)
+            bias = weights["heads.1.bias"]
+            few = [y - bias if y is not None and y.shape == (120, 3) else None for y in three]
             halves = [None if y is None or y.dim() != 2 else y.chunk(2, 1) for y in twice]
-            sets = [Drops(features, first, p), Drops(features, [h and h[0] for h in halves], p)]
+            sets = [Drops(features, list(first), p), Drops(features[:, -3:], few, p),
+                    Drops(features, [h and h[0] for h in halves], p)]  # fmt: skip
             _judge_drops(verdict, sets, "features")
             verdict.require(
                 _REPAIR, all(h is not None and len(h) == 2 and torch.equal(*h) for h in halves), cause="",
                 expected="dropout acts on the features, before the head",
                 seen="a feature has a fate of its own for each output",
             )  # fmt: skip
-            bare = as_tensor(known["no grad"]["value"])
+            bare = as_tensor(items(known["no grad"]["value"])[0])
             verdict.require(
                 _REPAIR, bare is None or not close(bare, features), "grad-mode-as-mode-flag",
                 expected="in training mode it drops under no_grad too", seen="nothing was dropped",
             )  # fmt: skip
-            learns = known["train"][0]["value"].get("graph")
-            verdict.require(_REPAIR, bool(learns), "grad-disabled-in-training",
-                            expected="the output can be learned from", seen="it has no graph")  # fmt: skip
+            if not verdict.failed(_REPAIR):
+                kept = first[0] / features
+                _judge_gradients(verdict, known, "train", weights, lambda w, x=x, kept=kept: _answer(w, x, 0, kept))
+            _judge_gradients(verdict, known, "eval", weights, lambda w, x=x: _answer(w, x, 1))
             for record in every:
                 judge_undisturbed(verdict, _REPAIR, {**record, "settings": []}, may=("rng",))
             _judge_switches(verdict, known)
         verdict.require(_REPAIR, True, expected="", seen="")
+
+
+def _answer(weights: Mapping[str, torch.Tensor], x: torch.Tensor, task: int, factor: Any = 1.0) -> torch.Tensor:
+    """What a task's head makes of the features, each times a factor."""
+    features = torch.tanh(F.linear(x, weights["encoder.weight"], weights["encoder.bias"]))
+    return F.linear(features * factor, weights[f"heads.{task}.weight"], weights[f"heads.{task}.bias"])
 
 
 # ---------------------------------------------------------------------- 05
@@ -790,6 +863,7 @@ class Case05(Patient):
                 return
             self._backbone(verdict, evidence[name], state_of(self._training(case).model))
             self._head(verdict, record, case, state)
+            judge_grad_mode(verdict, _REPAIR, [record])
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _backbone(self, verdict: Verdict, found: Mapping[str, Any], before: Mapping[str, torch.Tensor]) -> None:
@@ -859,7 +933,7 @@ class Case06(Patient):
     case_names = ("train", "plain", "mixed", "quiet", "dropout")
 
     def examine(self, case: Case, repair: Any, probe: Probe) -> dict[str, Any]:
-        scene = a_scene(case.name, case.seed)
+        scene = _a_scene(case)
         used: dict[str, Any] = {}
 
         def take(value: Any) -> dict[str, Any]:
@@ -883,12 +957,11 @@ class Case06(Patient):
             )  # fmt: skip
         judge_modes(verdict, _REPAIR, records)
         for record in records:
-            judge_no_graph(verdict, _REPAIR, record)
             judge_undisturbed(verdict, _REPAIR, record)
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _batches(self, verdict: Verdict, record: Record, case: Case) -> bool:
-        scene = a_scene(case.name, case.seed)
+        scene = _a_scene(case)
         features = eval_logits(scene.model, scene.x).split(scene.batch_size)
         labels = scene.y.split(scene.batch_size)
         listed = items(record["value"])
@@ -982,6 +1055,7 @@ class Case07(Patient):
             _losses(verdict, record["value"], known, "mean validation losses per sample", double,
                     otherwise=_validation_mistake(record))  # fmt: skip
             _judge_validation_graph(verdict, record)
+            judge_grad_mode(verdict, _REPAIR, [record])
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _reference(self, t: Training, max_epochs: int, patience: int) -> list[Averages]:
@@ -1031,7 +1105,7 @@ def _turns(reference: Reference) -> bool:
 
 
 class Case08(Patient):
-    """With one head, identity values and an identity at the end, the output is the attention weights after dropout.
+    """With an identity for each head's values and one at the end, the output is the attention weights after dropout.
 
     Statistical: at most 20 binomial counts (see ``_masks``) in each of two cases.
     """
@@ -1055,9 +1129,9 @@ class Case08(Patient):
     def _weights(self, case: Case, kind: str) -> tuple[int, int, dict[str, torch.Tensor]]:
         """Width, number of heads, and weights.
 
-        In ``masks`` the values are an identity, in ``level`` every position has the same value.
+        In ``masks`` each head's values are an identity, in ``level`` every position has the same value.
         """
-        dim, heads = (8, 2 + 2 * (case.seed % 2)) if kind == "random" else (self._LENGTH, 1)
+        dim, heads = (8, 2 + 2 * (case.seed % 2)) if kind == "random" else (2 * self._LENGTH, 2)
         g = case.generator(5)
 
         def draw(*shape: int) -> torch.Tensor:
@@ -1067,45 +1141,53 @@ class Case08(Patient):
                  "out.bias": draw(dim)}  # fmt: skip
         if kind != "random":
             found["out.weight"], found["out.bias"] = torch.eye(dim).double(), torch.zeros(dim).double()
-            found["qkv.weight"][2 * dim :] = torch.eye(dim) if kind == "masks" else 0.0
+            position = torch.arange(dim).view(-1, 1) % self._LENGTH == torch.arange(dim)
+            found["qkv.weight"][2 * dim :] = position.double() if kind == "masks" else 0.0
             found["qkv.bias"][2 * dim :] = 0.0 if kind == "masks" else torch.linspace(1.0, 2.0, dim).double()
         return dim, heads, found
 
     def _x(self, case: Case, kind: str) -> torch.Tensor:
         if kind == "random":
             return inputs(case.seed + 1, 3, 5, 8, double=True)
-        return torch.eye(self._LENGTH).double().expand(8, -1, -1).clone()
+        return torch.eye(self._LENGTH, 2 * self._LENGTH).double().expand(4, -1, -1).clone()
 
     def examine(self, case: Case, repair: Any, probe: Probe) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for kind in ("random", "masks", "level"):
             dim, heads, weights = self._weights(case, kind)
-            model, made = make(probe, repair, dim, heads, *(() if case.name == "default" else (self._p(case),)))
-            found["made"] = made
-            if model is None:
-                return found
-            model.double()
+            if kind != "level":
+                model, found["made"] = make(probe, repair, dim, heads,
+                                            *(() if case.name == "default" else (self._p(case),)))  # fmt: skip
+                if model is None:
+                    return found
+                model.double()
             found["loaded"] = _set_up(model, weights)
             if not found["loaded"]["loaded"]:
                 return found
             parent = nn.ModuleDict({"net": model})
             x = self._x(case, kind)
 
-            def call(turn: int, mode: bool, parent: nn.ModuleDict = parent, x: torch.Tensor = x) -> dict[str, Any]:
+            def call(turn: int, mode: bool, parent: nn.ModuleDict = parent, x: torch.Tensor = x,
+                     take: Any = describe) -> dict[str, Any]:  # fmt: skip
                 def run() -> Any:
                     parent.train() if mode else parent.eval()
                     return parent["net"](x)
 
                 with seeded(case.seed + 200 + turn):
-                    return probe.call(run, models={"model": parent}, tensors={"x": x})
+                    return probe.call(run, models={"model": parent}, tensors={"x": x}, take=take)
 
+            grads, take = _with_grads(model) if case.name == "given" else ({}, describe)
             if kind == "random":
-                found["eval"] = [call(i, False) for i in range(2)]
+                found["eval grads"] = grads
+                found["eval"] = [call(0, False, take=take), call(1, False)]
                 parent.eval()
                 right = _attention(x, weights, heads)
                 found["flag"] = other_switch(model, x, lambda y, x, right=right: close(as_tensor(describe(y)), right))
+            elif kind == "masks":
+                found["train grads"] = grads
+                found["train"] = [call(3, True, take=take), call(4, True), call(5, True)]
             else:
-                found[kind] = [call(3 + i, True) for i in range(3 if kind == "masks" else 1)]
+                found["level"] = [call(3, True)]
         with torch.no_grad():
             found["no grad"] = call(8, True)
         return found
@@ -1116,17 +1198,21 @@ class Case08(Patient):
             _, heads, weights = self._weights(case, "random")
             if not _judge_module(verdict, known, weights):
                 return
-            every = (*known["eval"], *known["masks"], *known["level"])
+            every = (*known["eval"], *known["train"], *known["level"])
             if not all(verdict.ended(r, [_REPAIR]) for r in (*every, known["no grad"])):
                 return
-            _judge_evaluation(verdict, known, _attention(self._x(case, "random"), weights, heads))
-            masked = _attention(self._x(case, "masks"), self._weights(case, "masks")[2], 1)
-            _judge_drops(verdict, [Drops(masked, [as_tensor(r["value"]) for r in known["masks"]], self._p(case))],
-                         "attention weights")  # fmt: skip
+            x, p = self._x(case, "random"), self._p(case)
+            right, scaled = (_attention(x, weights, heads, factor) for factor in (1.0, 1 - p))
+            _judge_evaluation(verdict, known, right, scaled)
+            eye, (_, two, plain) = self._x(case, "masks"), self._weights(case, "masks")
+            masked, outputs = _attention(eye, plain, two), [as_tensor(r["value"]) for r in known["train"]]
+            _judge_drops(verdict, [Drops(masked, outputs, p)], "attention weights")
             self._level(verdict, known, case)
-            learns = known["masks"][0]["value"].get("graph")
-            verdict.require(_REPAIR, bool(learns), "grad-disabled-in-training",
-                            expected="the output can be learned from", seen="it has no graph")  # fmt: skip
+            if not verdict.failed(_REPAIR):
+                kept = (outputs[0] / masked).unflatten(-1, (two, -1)).transpose(1, 2)
+                _judge_gradients(verdict, known, "train", plain,
+                                 lambda w, eye=eye, two=two, kept=kept: _attention(eye, w, two, kept))  # fmt: skip
+            _judge_gradients(verdict, known, "eval", weights, lambda w, x=x, heads=heads: _attention(x, w, heads))
             for record in every:
                 judge_undisturbed(verdict, _REPAIR, {**record, "settings": []}, may=("rng",))
             _judge_switches(verdict, known)
@@ -1134,27 +1220,28 @@ class Case08(Patient):
 
     def _level(self, verdict: Verdict, known: Mapping[str, Any], case: Case) -> None:
         """Where all positions have one value, dropping weights scales a row, and dropping anything else does not."""
-        value = self._weights(case, "level")[2]["qkv.bias"][2 * self._LENGTH :]
+        dim, heads, weights = self._weights(case, "level")
+        value = weights["qkv.bias"][2 * dim :]
         y, bare = as_tensor(known["level"][0]["value"]), as_tensor(known["no grad"]["value"])
         if y is None or bare is None or y.shape != self._x(case, "level").shape:
             return
-        rows = y / value
+        rows = (y / value).unflatten(-1, (heads, -1))
         verdict.require(
             _REPAIR, close(rows, rows[..., :1].expand_as(rows)), expected="the attention weights are dropped",
             seen="something else is: the features of one position have different fates", cause="",
         )  # fmt: skip
-        still = bool(close(bare / value, torch.ones_like(rows)))
+        still = bool(close(bare / value, torch.ones_like(y)))
         verdict.require(
             _REPAIR, not still, "grad-mode-as-mode-flag", expected="in training mode it drops under no_grad too",
             seen="nothing was dropped",
         )  # fmt: skip
 
 
-def _attention(x: torch.Tensor, weights: Mapping[str, torch.Tensor], heads: int) -> torch.Tensor:
-    """Without dropout."""
+def _attention(x: torch.Tensor, weights: Mapping[str, torch.Tensor], heads: int, factor: Any = 1.0) -> torch.Tensor:
+    """Without dropout; each attention weight times a factor."""
     q, k, v = F.linear(x, weights["qkv.weight"], weights["qkv.bias"]).unflatten(-1, (3, heads, -1)).unbind(2)
     scores = torch.einsum("nihd,njhd->nhij", q, k) / q.shape[-1] ** 0.5
-    mixed = torch.einsum("nhij,njhd->nihd", scores.softmax(-1), v)
+    mixed = torch.einsum("nhij,njhd->nihd", scores.softmax(-1) * factor, v)
     return F.linear(mixed.flatten(2), weights["out.weight"], weights["out.bias"])
 
 
@@ -1223,6 +1310,16 @@ class Case09(Patient):
         if got is not None and close(got, right):
             return
         known = {"unbiased-normalisation": unbiased, "running-stats-in-train": running}
+
+        def centred(dims: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+            return x - x.mean(dims, keepdim=True), x.var(dims, correction=0, keepdim=True)
+
+        gap, var = centred(dims)
+        known["eps-misplaced"] = gap / (var.sqrt() + eps)
+        others = (d for k in range(1, x.dim() + 1) for d in itertools.combinations(range(x.dim()), k))
+        for gap, var in (centred(list(d)) for d in others if list(d) != dims):
+            if got is not None and close(got, gap / (var + eps).sqrt()):
+                known["wrong-reduction-dims"] = got
         mistake = next((k for k, v in known.items() if got is not None and close(got, v)), "wrong-result")
         same = got is not None and got.shape == right.shape
         gap = f"numbers that differ by up to {float((got - right).abs().max()):.2g}" if same else ""
@@ -1259,20 +1356,29 @@ class Case09(Patient):
 
 
 class _Gates(_CaseModel):
-    """(N, 6) to (N, 3): behind a BatchNorm two numbers, each kept or dropped, so a row has four possible outcomes."""
+    """(N, 6) to (N, 3): behind a BatchNorm two numbers, each kept or dropped, so a row has four possible outcomes.
+
+    ``alpha``: with other layers of the same families.
+    """
 
     P = 0.3, 0.4
 
-    def __init__(self) -> None:
+    def __init__(self, alpha: bool = False) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.Linear(6, 8), nn.Sequential(nn.BatchNorm1d(8)), nn.Tanh(), nn.Linear(8, 2))
-        self.gates = nn.ModuleList([nn.Dropout(self.P[0]), nn.Sequential(nn.Dropout1d(self.P[1]))])
+        planes = nn.Sequential(nn.Unflatten(1, (8, 1, 1)), nn.BatchNorm2d(8), nn.Flatten())
+        norm = planes if alpha else nn.Sequential(nn.BatchNorm1d(8))
+        self.features = nn.Sequential(nn.Linear(6, 8), norm, nn.Tanh(), nn.Linear(8, 2))
+        first = nn.AlphaDropout if alpha else nn.Dropout
+        self.gates = nn.ModuleList([first(self.P[0]), nn.Sequential(nn.Dropout1d(self.P[1]))])
         self.out = nn.Linear(2, 3)
 
     def classify(self, x: torch.Tensor) -> torch.Tensor:
         h = self.features(x)
         second = self.gates[1](h[:, 1:, None])[..., 0]
         return self.out(torch.cat([self.gates[0](h[:, :1]), second], 1))
+
+
+_ALPHA = 1.7580993408473766  # what AlphaDropout puts in a dropped number's place is minus this, before it rescales
 
 
 def _outcomes(model: nn.Module, x: torch.Tensor, live: bool, off: int | None = None) -> torch.Tensor:
@@ -1283,11 +1389,18 @@ def _outcomes(model: nn.Module, x: torch.Tensor, live: bool, off: int | None = N
     model.eval()
     with torch.no_grad():
         h = (copy.deepcopy(model.features).train() if live else model.features)(x)
-        scale = torch.tensor([1 / (1 - p) for p in _Gates.P], dtype=torch.float64)
-        factors = scale * torch.tensor([[1, 1], [0, 1], [1, 0], [0, 0]])
-        if off is not None:
-            factors[:, off] = 1.0
-        return torch.stack([model.out(h * f).softmax(1) for f in factors])
+        fates = []
+        for i, (gate, p) in enumerate(zip(model.gates, _Gates.P, strict=True)):
+            z = h[:, i]
+            if isinstance(gate, nn.AlphaDropout):
+                a = (1 + p * _ALPHA**2) ** -0.5 * (1 - p) ** -0.5
+                kept, dropped = a * (z + p * _ALPHA), torch.full_like(z, -a * (1 - p) * _ALPHA)
+            else:
+                kept, dropped = z / (1 - p), torch.zeros_like(z)
+            fates.append((z, z) if off == i else (kept, dropped))
+        return torch.stack([model.out(torch.stack([fates[0][i], fates[1][j]], 1)).softmax(1)
+                            for j in (0, 1) for i in (0, 1)])  # fmt: skip
+
 
 
 def _explained(
@@ -1320,7 +1433,8 @@ class Case10(Patient):
     false_alarm = 9 * FALSE_ALARM
 
     def _scene(self, case: Case) -> tuple[nn.Module, torch.Tensor, int]:
-        model = build(NormOnly if case.name == "none" else _Gates, case.seed, double=True)
+        model = build(NormOnly if case.name == "none" else lambda: _Gates(case.name == "eval"), case.seed,
+                      double=True)  # fmt: skip
         if case.name == "mixed":
             mixed_modes(model, "features.1", "gates.1")
         else:
@@ -1480,8 +1594,8 @@ class Case11(Patient):
                       expected="weights and statistics as trained in training mode throughout")  # fmt: skip
             _losses(verdict, record["value"], known, "mean validation losses per sample", double,
                     otherwise=_validation_mistake(record))  # fmt: skip
-            _judge_validation_graph(verdict, record)
             _judge_left_in_training(verdict, record)
+            judge_grad_mode(verdict, _REPAIR, [record])
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _mistake(self, record: Record) -> tuple[str, str]:

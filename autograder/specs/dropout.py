@@ -6,7 +6,9 @@ What is random is judged as in ``_masks``; the exercises say how many counts the
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +43,19 @@ from ._masks import (
     solid,
     surprising,
 )
-from ._models import POISON, Dense, NormOnly, _CaseModel, build, eval_logits, inputs, mixed_modes, seeded
+from ._models import (
+    POISON,
+    Dense,
+    ForwardFailed,
+    NormOnly,
+    _CaseModel,
+    build,
+    eval_logits,
+    fill_grads,
+    inputs,
+    mixed_modes,
+    seeded,
+)
 from ._own_modules import awake, make, other_switch, returns_itself, switching_raised, why_awake
 from ._probe import Probe
 
@@ -107,11 +121,13 @@ def _with_gradient(leaf: torch.Tensor, weight: torch.Tensor) -> Callable[[Any], 
     return take
 
 
-def _judge_gradient(verdict: Verdict, check: str, value: Record, weight: torch.Tensor, factor: float | None) -> None:
+def _judge_gradient(
+    verdict: Verdict, check: str, value: Record, weight: torch.Tensor, factor: float | None, when: str = ""
+) -> None:
     """``factor`` None: as through the identity; else survivors' gradients are multiplied by it, the others are 0."""
     y, grad = as_tensor(value["y"]), as_tensor(value["grad"])
     expected = (
-        "a gradient of 1 for every element" if factor is None
+        f"a gradient of 1 for every element{when}" if factor is None
         else "a gradient of 1/(1 - p) for survivors, 0 for the dropped"
     )
     if grad is None:
@@ -196,6 +212,13 @@ def _judge_end(
         )
 
 
+def _amid_training(model: nn.Module, x: torch.Tensor, seed: int) -> None:
+    """Gradients and flags of the caller's own, so that it shows who clears or sets them."""
+    fill_grads(model, seed)
+    next(model.parameters()).requires_grad_(False)
+    x.requires_grad_(True).grad = inputs(seed + 1, *x.shape).to(x.dtype)
+
+
 # ---------------------------------------------------------------------- inverted_dropout
 
 
@@ -254,6 +277,8 @@ class InvertedDropout(Exercise):
             "evaluation": call(0, p=p, training=False), "evaluation at 1": call(1, p=1.0, training=False),
             "zero": call(2, p=0.0, few=True), "one": call(3, p=1.0, few=True),
             "below": call(4, p=-0.1), "above": call(5, p=1.5, generator=torch.Generator().manual_seed(1)),
+            "below in evaluation": call(6, p=-0.1, training=False, few=True),
+            "above in evaluation": call(7, p=1.5, training=False, few=True),
         }
 
     def _generators(self, case: Case, call: Any, p: float) -> dict[str, Any]:
@@ -273,9 +298,12 @@ class InvertedDropout(Exercise):
         generator = torch.Generator().manual_seed(1)
         state = generator.get_state()
         for turn, (name, args) in enumerate(
-            (("bare", ()), ("positional", (0.5, True, None)), ("evaluation", (0.5, False, generator)))
+            (
+                ("bare", ()), ("positional", (0.5, True, None)), ("evaluation", (0.5, False, generator)),
+                ("zero", (0.0,)),
+            )
         ):
-            leaf = self._x(case).requires_grad_(True)
+            leaf = self._x(case)[: _FEW if name == "zero" else None].requires_grad_(True)
             x = leaf.clone()
             take = _with_gradient(leaf, solid(case.seed + 2, *x.shape))
             with seeded(case.seed + 200 + turn):
@@ -319,12 +347,20 @@ class InvertedDropout(Exercise):
                 expected="training=True drops under no_grad too", seen="nothing was dropped",
             )
         ends = evidence["ends"]
+        zero = evidence["default"]["zero"]
         evaluated = [(as_tensor(ends["evaluation"].get("value")), x["ends"], p["ends"])]
         _judge_scale(verdict, sets, wrong, evaluated)
         self._defaults_judged(verdict, evidence["default"], x["default"], cases["default"])
         self._ends(verdict, ends, x["ends"], wrong)
+        if zero["ended"] == "returned" and not verdict.failed("ends"):
+            _judge_gradient(verdict, "ends", zero["value"], solid(cases["default"].seed + 2, _FEW), None, " for p = 0")
         if drawn is not None:
             self._source(verdict, evidence["planes"], drawn, wrong)
+        verdict.require(
+            "source", not ends["above"].get("rng_moved"), "restore-skipped-on-exception",
+            expected="with a generator given, an error leaves the global one as it was", seen="it was left changed",
+            cause="It is given back only when all goes well.",
+        )
         for record in (
             *calls, *planes.values(), *(evidence["default"][k] for k in ("bare", "positional")), *ends.values(),
         ):
@@ -376,20 +412,16 @@ class InvertedDropout(Exercise):
                     blame(verdict, "ends", found[0], expected="evaluation returns x unchanged", seen=found[1])
         _judge_end(verdict, "ends", ends["zero"], 0, x[:_FEW, 0], edge)
         _judge_end(verdict, "ends", ends["one"], 1, x[:_FEW, 0], edge)
-        for name, p in (("below", -0.1), ("above", 1.5)):
-            record = ends[name]
+        for name in ("below", "above", "below in evaluation", "above in evaluation"):
+            record, p = ends[name], -0.1 if name.startswith("below") else 1.5
+            when = " in evaluation too" if name.endswith("evaluation") else ""
             if record["ended"] == "timeout":
                 verdict.ended(record, ["ends"])
             raised = record["ended"] == "raised"
             verdict.require(
                 "ends", raised and "ValueError" in record["kinds"], "p-edge-cases",
-                expected=f"a ValueError for p = {p:g}", seen=record["error"] if raised else "no error",
+                expected=f"a ValueError for p = {p:g}{when}", seen=record["error"] if raised else "no error",
             )
-        verdict.require(
-            "source", not ends["above"].get("rng_moved"), "restore-skipped-on-exception",
-            expected="with a generator given, an error leaves the global one as it was", seen="it was left changed",
-            cause="It is given back only when all goes well.",
-        )
 
     def _source(
         self, verdict: Verdict, planes: Mapping[str, Any], drawn: Sequence[torch.Tensor], wrong: Mistake | None
@@ -532,6 +564,10 @@ class DropoutLayer(Exercise):
             self._modes(verdict, known, drops.x)
         _judge_mask(verdict, wrong, rows["reseeded"], sets[0].p)
         self._mask_elsewhere(verdict, (rows, planes), default)
+        touched = any(r["ended"] == "returned" and r["inputs"] for r in every)
+        verdict.require(
+            "scale", not touched, "input-touched", expected="the input keeps its values", seen="x itself was changed"
+        )
         evaluated = [
             (as_tensor(r.get("value")), s.x, s.p) for s, k in zip(sets, (rows, planes), strict=True) for r in k["eval"]
         ]
@@ -675,9 +711,10 @@ class Classifier(Exercise):
         parent = nn.ModuleDict({"net": model})
         x, positive = self._x(case)
 
-        def call(turn: int, mode: bool, x: torch.Tensor, take: Any = describe) -> dict[str, Any]:
+        def call(turn: int, mode: bool | None, x: torch.Tensor, take: Any = describe) -> dict[str, Any]:
             def run() -> Any:
-                parent.train() if mode else parent.eval()
+                if mode is not None:
+                    parent.train() if mode else parent.eval()
                 return parent["net"](x)
 
             with seeded(case.seed + 200 + turn):
@@ -691,18 +728,25 @@ class Classifier(Exercise):
                 reached.append(sum(g is not None for g in found))
             return describe(value)
 
+        units = [torch.eye(*s) if len(s) == 2 else torch.ones(s) for s in shapes]
+        fresh = {}
+        if case.name == "default":
+            _fill(model, units)
+            fresh["fresh"] = call(11, None, positive)
         _fill(model, self._weights(case, shapes))
         evidence = {
-            "made": made, "shapes": shapes, "eval": [call(i, False, x) for i in range(2)],
+            "made": made, "shapes": shapes, **fresh, "eval": [call(i, False, x) for i in range(2)],
             "flag": other_switch(model, x, lambda y, x: torch.equal(y, model(x))),
             "trained": call(5, True, x, take=learned),
         }
         evidence["reached"] = sum(reached)
-        _fill(model, [torch.eye(*s) if len(s) == 2 else torch.ones(s) for s in shapes])
+        _fill(model, units)
         evidence["train"] = [call(6 + i, True, positive) for i in range(3)]
         with torch.no_grad():
             evidence["train, no grad"] = call(9, True, positive)
         evidence["quiet"] = call(10, False, positive)
+        if case.name == "default":
+            evidence["itself"] = returns_itself(probe, model)
         return evidence
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -727,6 +771,10 @@ class Classifier(Exercise):
                 )
                 return
             asleep = self._evaluation(verdict, known)
+            verdict.require(
+                "evaluation", known.get("itself", True), "train-override-broken",
+                expected="train() and eval() return the model itself, as in every module", seen="something else",
+            )
             if not asleep and self._as_given(known, case):
                 verdict.stop(
                     why_awake(known), expected="after eval() nothing is dropped",
@@ -841,10 +889,23 @@ class Classifier(Exercise):
             mistake, seen = next(found, unknown)
             blame(verdict, "training", mistake, expected=expected, seen=seen)
             return
+        if [self._sizes(case)[1]] in known["shapes"] and not any(bool(m.any()) for m in masks.first):
+            blame(
+                verdict, "training", "shared-mask", expected=expected,
+                seen="no unit is dropped after the first activation alone: both lose the same ones",
+            )
         for which, drops, kept in (("second", masks.second, None), ("first", masks.first, [~m for m in masks.second])):
             found = _layer_mistake(drops, kept, p)
             if found:
                 blame(verdict, "training", found[0], expected=expected, seen=f"{found[1]} after the {which} activation")
+        fresh = known.get("fresh")
+        if fresh is not None and verdict.ended(fresh, ["training"]):
+            y = as_tensor(fresh["value"])
+            verdict.require(
+                "training", y is None or not torch.equal(y, quiet), "dropout-missing",
+                expected="a new model is in training mode, and drops",
+                seen="nothing was dropped before train() was called",
+            )
         verdict.require("training", True, expected=expected, seen="")
 
 
@@ -895,17 +956,22 @@ class _Masks:
         return found
 
 
+def _together(drops: torch.Tensor, where: torch.Tensor, axis: int) -> bool:
+    """Whether all fates along an axis agree, as far as they are known."""
+    return not bool(((drops & where).any(axis) & (~drops & where).any(axis)).any())
+
+
 def _layer_mistake(drops: Sequence[torch.Tensor], where: Sequence[torch.Tensor] | None, p: float) -> Mistake | None:
     """What is wrong with one layer's masks, (samples, units) per call, known only ``where``."""
-    dropped = sum(int(m.sum()) for m in drops)
-    trials = sum(int(w.sum()) for w in where) if where else sum(m.numel() for m in drops)
+    where = [torch.ones_like(m) for m in drops] if where is None else where
+    dropped, trials = sum(int(m.sum()) for m in drops), sum(int(w.sum()) for w in where)
     if dropped == 0:
         return "dropout-missing", "nothing is dropped"
-    if where is None:
-        if all(bool((m == m[:1]).all()) or bool((m == m[:, :1]).all()) for m in drops):
-            return "shared-mask", "units are dropped together"
-        if all(torch.equal(drops[0], m) for m in drops[1:]):
-            return "fixed-mask", "the same units are dropped in three calls"
+    if any(all(_together(m, w, axis) for m, w in zip(drops, where, strict=True)) for axis in (0, 1)):
+        return "shared-mask", "units are dropped together"
+    pairs = itertools.combinations(zip(drops, where, strict=True), 2)
+    if not any(bool(((m != n) & here & there).any()) for (m, here), (n, there) in pairs):
+        return "fixed-mask", "the same units are dropped in three calls"
     if surprising(dropped, trials, p):
         swapped = not surprising(dropped, trials, 1.0 - p)
         return "keep-drop-swapped" if swapped else "wrong-result", f"{dropped / trials:.1%} are dropped"
@@ -926,6 +992,34 @@ class _Always(_CaseModel):
 
     def classify(self, x: torch.Tensor) -> torch.Tensor:
         return self.out(F.dropout(self.body(x), self.p))
+
+
+class _Late(_Always):
+    """Fails only after random numbers are drawn."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.classify(x)
+        if self.fragile and bool((x.detach() > POISON).any()):
+            raise ForwardFailed("this sample cannot be processed")
+        return y
+
+
+class _Faint(_CaseModel):
+    """Dropout as a function, on samples with a large first entry only, that moves one small output out of three."""
+
+    LIMIT = 4.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(6, 200)
+        self.out = nn.Linear(200, 3)
+        self.register_buffer("sizes", torch.tensor([1.0, 1e-3, 1.0]))
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.tanh(self.body(x))
+        still, moved = self.out(h), self.out(F.dropout(h))
+        live = (x[:, :1] > self.LIMIT) & (self.sizes < 0.5)
+        return torch.where(live, moved, still) * self.sizes
 
 
 class _Listed(_CaseModel):
@@ -1009,13 +1103,14 @@ class _Recurrent(_CaseModel):
 _LIVE: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "functional": (_Always, True), "listed": (_Listed, True), "flagged": (_Flagged, True),
     "attention": (_Attending, True), "dense": (Dense, False), "norm": (NormOnly, False), "restless": (_Restless, False),
-    "recurrent": (_Recurrent, False),
+    "recurrent": (_Recurrent, False), "faint": (_Faint, True),
 }
 _WORDS = {
     "functional": "a model with dropout as a function", "listed": "a model with dropouts in a plain list",
     "flagged": "a model with a training flag of its own", "attention": "a model with dropout inside attention",
     "dense": "a model with nn.Dropout and BatchNorm", "norm": "a model without dropout",
     "restless": "a model that shuffles its samples and puts them back", "recurrent": "an LSTM with dropout",
+    "faint": "a model in which dropout moves one logit of one sample, by about 0.001",
 }
 #: Models that are live or not as the seed has it, so that no list of answers fits to every seed.
 _EITHER = tuple(f"either {i}" for i in range(1, 7))
@@ -1027,7 +1122,10 @@ _BLIND = {
 
 
 class IsLive(Exercise):
-    """The live models drop hundreds of elements with p near 0.5: two calls are equal with probability below 1e-50."""
+    """The live models drop hundreds of elements with p near 0.5: two calls are equal with probability below 1e-50.
+
+    For the one that moves a single number, in double precision, it is below 1e-12.
+    """
 
     id = "dropout.is_live"
     title = "Is anything still random after eval()?"
@@ -1048,23 +1146,30 @@ class IsLive(Exercise):
 
     def _model(self, case: Case) -> nn.Module:
         name = case.name
-        p = 0.5 if name == "raises" or self._live(case) else 0.0
-        model = build(_LIVE[name][0] if name in _LIVE else lambda: _Always(p), case.seed)
+        if name == "raises":
+            model = build(_Late, case.seed).train()
+            model.fragile = True
+            return model
+        p = 0.5 if self._live(case) else 0.0
+        model = build(_LIVE[name][0] if name in _LIVE else lambda: _Always(p), case.seed, double=name == "faint")
         if name in ("flagged", "norm"):
             return model.eval()
         if name == "listed":
             return mixed_modes(model, "layers.1")
         if name == "functional":
             return mixed_modes(model, "body.1")
-        model.train()
-        model.fragile = name == "raises"
-        return model
+        return model.train()
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         model = self._model(case)
-        x = inputs(case.seed + 1, 24, 6)
+        x = inputs(case.seed + 1, 24, 6, double=case.name == "faint")
         if case.name == "raises":
-            x[3] = POISON * 10
+            x[:] = POISON * 10
+        if case.name == "faint":
+            x.clamp_(max=_Faint.LIMIT - 1.0)
+            x[1 + case.seed % 22, 0] = _Faint.LIMIT + 1.0
+        if case.name in ("dense", "norm"):
+            _amid_training(model, x, case.seed + 2)
         with seeded(case.seed + 9), torch.set_grad_enabled(case.name != "listed"):
             return {"call": probe.call(candidate, model, x, models={"model": model}, tensors={"x": x})}
 
@@ -1091,7 +1196,14 @@ class IsLive(Exercise):
         for record in records.values():
             self._undisturbed(verdict, record)
         if "modes_before" in raising:
+            _judge_error(verdict, "answer", raising)
             _judge_grad_mode_after_error(verdict, "undisturbed", raising)
+            verdict.require(
+                "undisturbed", not raising["rng_moved"], "restore-skipped-on-exception",
+                expected="the global random generator is as it was, also after an exception",
+                seen="after an exception inside the model it was left changed",
+                cause="It is put back only when all goes well, not when an error passes through.",
+            )
 
     def _answer(self, verdict: Verdict, record: Record) -> bool | None:
         value, expected = record["value"], "True or False, a Python bool"
@@ -1154,6 +1266,13 @@ class IsLive(Exercise):
         judge_undisturbed(verdict, "undisturbed", record, may=("rng",))
 
 
+def _judge_error(verdict: Verdict, check: str, raising: Record) -> None:
+    verdict.require(
+        check, raising["ended"] != "returned", expected="an error inside the model reaches the caller",
+        seen="the call returned as if nothing had happened", cause="An except clause keeps the error to itself.",
+    )
+
+
 def _judge_grad_mode_after_error(verdict: Verdict, check: str, raising: Record) -> None:
     verdict.require(
         check, raising["grad_before"] == raising["grad_after"], "grad-mode-leaked", seen="it was left changed",
@@ -1171,28 +1290,52 @@ class _Told(nn.Module):
         return F.dropout(x, 0.5, training=self.training)
 
 
-class _Branches(_CaseModel):
-    """(N, 6) to (N, 32): after BatchNorm, four branches of eight columns.  Each column has two possible values.
-
-    Two ``nn.Dropout`` in a row, one ``nn.Dropout1d``, one ``nn.AlphaDropout``; the last is not of the dropout family.
-    """
-
-    P = 0.3, 0.2, 0.4, 0.25
-    KINDS = "nn.Dropout", "nn.Dropout1d", "nn.AlphaDropout"
+class _TokenDropout(_Told):
+    """Not of the family either, though its name and its attribute say so."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.p = 0.5
+
+
+class _Noise(nn.Dropout):
+    """Of the family, though its name does not say so."""
+
+
+class _Branches(_CaseModel):
+    """(N, 6) to (N, 32): after BatchNorm, four branches of eight columns.  Each column has two possible values.
+
+    Two dropouts of elements in a row, one of planes, one for SELU; the last branch is not of the dropout family.
+    """
+
+    P = 0.3, 0.2, 0.4, 0.25
+
+    def __init__(
+        self, outer: type[nn.Module] = nn.Dropout, planes: type[nn.Module] = nn.Dropout1d,
+        alpha: type[nn.Module] = nn.AlphaDropout,
+    ) -> None:
+        super().__init__()
         a, b, c, d = self.P
         self.features = nn.Sequential(nn.Linear(6, 8), nn.Sequential(nn.BatchNorm1d(8)))
-        self.twice = nn.Sequential(nn.Dropout(a), nn.Sequential(nn.Sequential(nn.Dropout(b))))
-        self.planes = nn.Dropout1d(c)
-        self.alpha = nn.ModuleList([nn.AlphaDropout(d)])
-        self.still = nn.ModuleDict({"told": _Told()})
+        self.twice = nn.Sequential(outer(a), nn.Sequential(nn.Sequential(nn.Dropout(b))))
+        self.planes = planes(c)
+        self.plane = {nn.Dropout1d: (2,), nn.Dropout2d: (2, 1), nn.Dropout3d: (2, 1, 1)}[planes]
+        self.alpha = nn.ModuleList([alpha(d)])
+        self.still = nn.ModuleDict({"told": _Told(), "named": _TokenDropout()})
+        self.kinds = "nn.Dropout", f"nn.{planes.__name__}", f"nn.{alpha.__name__}"
 
     def classify(self, x: torch.Tensor) -> torch.Tensor:
         z = self.features(x)
-        planes = self.planes(z.view(-1, 4, 2)).flatten(1)
-        return torch.cat([self.twice(z), planes, self.alpha[0](z), self.still["told"](z)], 1)
+        planes = self.planes(z.view(-1, 4, *self.plane)).flatten(1)
+        alpha = self.alpha[0](z.unsqueeze(2)).squeeze(2)
+        still = self.still["told"](z[:, :4]), self.still["named"](z[:, 4:])
+        return torch.cat([self.twice(z), planes, alpha, *still], 1)
+
+
+#: The layers of each case: every kind of PyTorch's family, and a class derived from one.
+_FAMILIES: dict[str, tuple[type[nn.Module], ...]] = {
+    "mixed": (nn.Dropout, nn.Dropout2d, nn.FeatureAlphaDropout), "eval": (_Noise, nn.Dropout3d, nn.AlphaDropout),
+}
 
 
 _ALPHA = -1.7580993408473766  # where SELU saturates: what AlphaDropout puts in place of the dropped
@@ -1228,8 +1371,10 @@ class _Read:
     kept: list[torch.Tensor | None]
     off: list[bool]
     half_off: str | None
+    kinds: Sequence[str]
     bn_live: bool
-    quiet: bool
+    told: bool
+    named: bool
 
     @classmethod
     def of(cls, model: nn.Module, x: torch.Tensor, n: int, mean: torch.Tensor, std: torch.Tensor) -> _Read:
@@ -1250,11 +1395,15 @@ class _Read:
         if bn_live:
             z, kept, off = live, from_live, [close(m, live, atol=1e-9) for m in means]
         half_off = None
-        for which, p in (("inner", _Branches.P[0]), ("outer", _Branches.P[1])):
+        outer = "a class derived from nn.Dropout" if type(model.twice[0]) is _Noise else "the outer"
+        for which, p in (("the inner", _Branches.P[0]), (outer, _Branches.P[1])):
             if kept[0] is None and not off[0] and _kept(means[0], torch.zeros_like(z), z / (1 - p), n) is not None:
                 half_off = which
-        quiet = close(rest, z) and float(std[:, 24:].abs().nan_to_num().max()) < 1e-6
-        return cls(n, std, _two_values(z), kept, off, half_off, bn_live, quiet)
+        told, named = (
+            not (close(rest[:, part], z[:, part]) and float(std[:, 24:][:, part].abs().nan_to_num().max()) < 1e-6)
+            for part in (slice(0, 4), slice(4, 8))
+        )
+        return cls(n, std, _two_values(z), kept, off, half_off, model.kinds, bn_live, told, named)
 
     @property
     def readable(self) -> bool:
@@ -1285,29 +1434,36 @@ class McPredict(Exercise):
         Check("modes", "Every submodule's mode is as it was, also after an exception", 1, sections.RESTORE_MODES),
         Check("graph", "No autograd graph is recorded, and nothing else is changed", 1, sections.NO_GRAPH),
     )
-    case_names = ("train", "mixed", "eval", "two", "default", "none", "raises")
+    case_names = ("train", "mixed", "eval", "two", "default", "one", "none", "raises")
 
     def _scene(self, case: Case) -> tuple[nn.Module, torch.Tensor, int | None]:
         name = case.name
-        model = build(NormOnly if name == "none" else _Branches, case.seed, double=True)
+        maker = NormOnly if name == "none" else lambda: _Branches(*_FAMILIES.get(name, ()))
+        model = build(maker, case.seed, double=True)
         if name == "mixed":
             mixed_modes(model, "features.1", "twice.1", "still")
         else:
             model.train(name not in ("eval", "two"))
-        x = inputs(case.seed + 1, {"default": 3, "two": 2, "mixed": 20}.get(name, 30), 6, double=True)
+        x = inputs(case.seed + 1, {"default": 3, "two": 2, "one": 4, "mixed": 20}.get(name, 30), 6, double=True)
         if name == "raises":
             x[2] = POISON * 10
             model.fragile = True
-        samples = {"train": 7, "mixed": 5 + case.seed % 4, "eval": 6, "two": 2, "none": 3, "raises": 4}.get(name)
-        return model, x, samples
+        samples = {"train": 7, "mixed": 5 + case.seed % 4, "eval": 6, "two": 2, "one": 1, "none": 3, "raises": 4}
+        return model, x, samples.get(name)
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         model, x, samples = self._scene(case)
         args = () if samples is None or case.name == "mixed" else (samples,)
         kwargs = {"n_samples": samples} if case.name == "mixed" else {}
+        if case.name == "eval":
+            _amid_training(model, x, case.seed + 2)
 
         def call(turn: int) -> dict[str, Any]:
-            with seeded(case.seed + 300 + turn), torch.set_grad_enabled(case.name != "mixed"):
+            with (
+                seeded(case.seed + 300 + turn), torch.set_grad_enabled(case.name != "mixed"), warnings.catch_warnings(),
+            ):
+                # std with correction=1 warns of a single sample
+                warnings.filterwarnings("ignore", message=".*degrees of freedom")
                 return probe.call(candidate, model, x, *args, models={"model": model}, tensors={"x": x}, **kwargs)
 
         first = call(0)
@@ -1341,6 +1497,7 @@ class McPredict(Exercise):
         raising = evidence["raises"]["call"]
         judge_modes(verdict, "modes", list(records.values()), [raising] if "modes_before" in raising else [])
         if "modes_before" in raising:
+            _judge_error(verdict, "numbers", raising)
             _judge_grad_mode_after_error(verdict, "graph", raising)
 
     def _pair(
@@ -1383,10 +1540,8 @@ class McPredict(Exercise):
                     )
                     continue
                 low, high, _ = read.values[i]
-                sound = (
-                    self._std(verdict, read.std[:, 8 * i : 8 * i + 8], kept / read.n, (high - low).abs(), read.n)
-                    or sound
-                )
+                right = self._std(verdict, read.std[:, 8 * i : 8 * i + 8], kept / read.n, (high - low).abs(), read.n)
+                sound = sound or (right and read.n > 1)
         return sound
 
     def _std(self, verdict: Verdict, std: torch.Tensor, share: torch.Tensor, gap: torch.Tensor, n: int) -> bool:
@@ -1394,15 +1549,14 @@ class McPredict(Exercise):
         if close(std, right, atol=1e-6):
             return verdict.require("numbers", True, expected="", seen="")
         others = {"the variance": right**2, "the standard error": right / math.sqrt(n), "zeros": right * 0}
-        others["the one divided by n - 1"] = right * math.sqrt(n / (n - 1))
+        if n > 1:
+            others["the one divided by n - 1"] = right * math.sqrt(n / (n - 1))
         seen = next(
             (k for k, v in others.items() if close(std, v, atol=1e-6)),
             "NaN" if bool(std.isnan().any()) else "other numbers",
         )
-        blame(
-            verdict, "numbers", "wrong-result", seen=seen,
-            expected=f"the standard deviation over {n} samples, with correction=0",
-        )
+        spread = f"the standard deviation over {n} samples, with correction=0" if n > 1 else "a std of 0 for one sample"
+        blame(verdict, "numbers", "wrong-result", seen=seen, expected=spread)
         return False
 
     def _sampling(
@@ -1420,9 +1574,9 @@ class McPredict(Exercise):
                     "sampling", drops, "dropout-missing", expected=expected, seen="no layer dropped anything"
                 )
                 continue
-            seen = [kind for kind, off in zip(_Branches.KINDS, read.off, strict=True) if off]
+            seen = [kind for kind, off in zip(read.kinds, read.off, strict=True) if off]
             if read.half_off:
-                seen.append(f"one of two nn.Dropout in a row (the {read.half_off})")
+                seen.append(f"one of two nn.Dropout in a row ({read.half_off})")
             if seen:
                 verdict.fail(
                     "sampling", "eval-never-called" if as_found else "dropout-missing", expected=expected,
@@ -1467,12 +1621,20 @@ class McPredict(Exercise):
                     "eval-never-called" if as_found else "bn-live-in-mc-dropout" if norms or live else "wrong-result"
                 )
                 blame(verdict, "rest", mistake, expected=expected, seen=" and ".join(seen))
-            told = any(r["kind"] == "dropout" and r["module_type"] == "_Told" for r in rows)
-            quiet = read.quiet or live if read is not None and read.readable else not told
+            if read is not None and read.readable:
+                told, named_so = (False, False) if live else (read.told, read.named)
+            else:
+                random = {r["module_type"] for r in rows if r["kind"] == "dropout"}
+                told, named_so = "_Told" in random, "_TokenDropout" in random
+            family = "only layers of PyTorch's dropout family are random"
             verdict.require(
-                "rest", quiet, "eval-never-called", expected="only layers of PyTorch's dropout family are random",
+                "rest", not told, "eval-never-called", expected=family,
                 seen="another layer that asks for the mode was random too",
                 cause="The whole model went into training mode, and not everything else came back.",
+            )
+            verdict.require(
+                "rest", not named_so, expected=family, seen="a layer of another kind with Dropout in its name was too",
+                cause="Neither a class name nor an attribute p makes a layer one of PyTorch's; its type does.",
             )
 
     def _without_dropout(self, verdict: Verdict, record: Record, case: Case) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from . import _sections as sections
 from ._evidence import as_tensor, describe, entry, items, loosely, named
@@ -35,10 +35,10 @@ from ._loops import (
     loss_and_accuracy,
     reference_run,
     short,
+    sleeping_layers,
     validation_mode,
 )
 from ._models import (
-    POISON,
     Augmented,
     Conv,
     Dense,
@@ -72,6 +72,34 @@ def _call(probe: Probe, candidate: Any, scene: Scene, *args: Any, take: Any = de
         )
 
 
+def _scene(case: Case) -> Scene:
+    """The situation of that name, with what an evaluation must respect: frozen weights, the caller's own loss."""
+    scene = a_scene(case.name, case.seed)
+    if case.name == "mixed":
+        scene.model.stem.requires_grad_(False)
+    if case.name == "dropout":
+        scene.loss_fn = nn.CrossEntropyLoss(label_smoothing=0.2)
+    return scene
+
+
+def _loader(case: Case, scene: Scene) -> DataLoader:
+    """In one case the samples lie in another order than the loader gives them."""
+    if case.name != "quiet":
+        return scene.loader
+    order = torch.randperm(len(scene.x), generator=case.generator(9))
+    back = order.argsort()
+    dataset = Subset(TensorDataset(scene.x[back], scene.y[back]), order.tolist())
+    return DataLoader(dataset, batch_size=scene.batch_size, generator=torch.Generator().manual_seed(0))
+
+
+class _Stopped(Exception):
+    """Raised on purpose; not an Exception, as when somebody presses stop."""
+
+
+def _stop(*_: Any) -> Any:
+    raise _Stopped
+
+
 _GRAPH = Check("graph", "No autograd graph is recorded", 1, sections.NO_GRAPH)
 _MODES = Check("modes", "Every submodule's mode is as it was, also after an exception", 1, sections.RESTORE_MODES)
 
@@ -94,14 +122,15 @@ class Evaluate(Exercise):
         _GRAPH,
         Check("undisturbed", "Nothing else is changed", 1, sections.FOUR_PLACES),
     )
-    case_names = ("train", "mixed", "quiet", "plain", "dropout", "raises")
+    case_names = ("train", "mixed", "quiet", "plain", "dropout", "raises", "stopped")
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
-        scene = a_scene(case.name, case.seed)
-        first = _call(probe, candidate, scene, scene.loader, scene.loss_fn)
-        if case.name == "raises":
+        scene = _scene(case)
+        loss_fn = _stop if case.name == "stopped" else scene.loss_fn
+        first = _call(probe, candidate, scene, _loader(case, scene), loss_fn)
+        if case.name in ("raises", "stopped"):
             return {"call": first}
-        return {"call": first, "again": _call(probe, candidate, scene, scene.loader, scene.loss_fn)}
+        return {"call": first, "again": _call(probe, candidate, scene, _loader(case, scene), loss_fn)}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         normal = []
@@ -113,7 +142,7 @@ class Evaluate(Exercise):
             record = evidence[name]["call"]
             if not verdict.ended(record):
                 return
-            scene = a_scene(name, cases[name].seed)
+            scene = _scene(cases[name])
             normal.append(record)
             known = Averages.of(scene.model, scene.x, scene.y, scene.batch_size, scene.loss_fn)
             values = loss_and_accuracy(verdict, "averages", record["value"])
@@ -130,6 +159,15 @@ class Evaluate(Exercise):
                 "grad-mode-leaked",
                 expected="gradient recording is as before, also when an exception passes through",
                 seen="it was left changed after an exception inside the model",
+            )
+        stopped = evidence["stopped"]["call"]
+        if "modes_before" in stopped:
+            verdict.require(
+                "modes",
+                stopped["modes_before"] == stopped["modes_after"],
+                "restore-skipped-on-exception",
+                expected="every submodule's mode is as it was, also when loss_fn is interrupted",
+                seen="modes were left changed",
             )
         if not worked:
             verdict.stop(
@@ -181,10 +219,10 @@ class Evaluating(Exercise):
         model = build(Conv if case.name == "mixed" else Dense, case.seed)
         if case.name == "mixed":
             mixed_modes(model, "norm", "drop")
-        elif case.name == "nested":
-            mixed_modes(model, "features.1", "head.drop")
         else:
-            model.train(case.name != "eval")
+            model.train(case.name not in ("eval", "nested"))
+        if case.name == "nested":  # live below a block and a root that sleep
+            model.get_submodule("features.0.3").train()
         notes: dict[str, Any] = {}
 
         def modes() -> dict[str, bool]:
@@ -209,6 +247,7 @@ class Evaluating(Exercise):
                     with candidate(model.get_submodule("features")):
                         pass
                     notes["between_parts"] = modes()
+                    model.train()
                 if case.name == "exception":
                     try:
                         with candidate(model):
@@ -216,7 +255,7 @@ class Evaluating(Exercise):
                     except _Passing:
                         notes["inner_passed"] = True
                     notes["between"] = modes()
-                    raise _Passing
+                    raise _Stopped
 
         record = probe.call(block, model, models={"model": model})
         return {"call": record, "notes": notes}
@@ -277,10 +316,11 @@ class Evaluating(Exercise):
                 cause="Two switches turned at once: mode and gradients are independent.",
             )
             judge_undisturbed(verdict, "undisturbed", record)
+        *normal, nested = normal
         judge_modes(verdict, "after", normal)
         notes = evidence["nested"]["notes"]
         for key in ("inner", "between", "between_parts"):
-            live = [n for n, flag in notes[key].items() if flag]
+            live = [n for n, flag in notes[key].items() if flag and not notes["inside"][n]]
             mistake = "blanket-train-restore" if key.startswith("between") else "root-flag-only"
             verdict.require(
                 "after",
@@ -289,9 +329,10 @@ class Evaluating(Exercise):
                 expected="after an inner block the outer one still holds",
                 seen=f"{len(live)} submodules are back in training mode inside the outer block",
             )
+        judge_modes(verdict, "after", [nested], unasked=True)
         record, notes = evidence["exception"]["call"], evidence["exception"]["notes"]
         expected = "the exception passes through, and every mode is as it was"
-        passed_on = record["ended"] == "raised" and "_Passing" in record["kinds"] and notes.get("inner_passed", False)
+        passed_on = record["ended"] == "raised" and "_Stopped" in record["kinds"] and notes.get("inner_passed", False)
         verdict.require(
             "exception", passed_on, expected=expected, seen="the exception did not arrive outside", cause=""
         )
@@ -350,14 +391,16 @@ class PredictProba(Exercise):
     case_names = ("train", "mixed", "quiet", "plain", "dropout", "raises")
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
-        scene = a_scene(case.name, case.seed)
+        scene = _scene(case)
+        if case.name == "raises":
+            scene.model.classify = _stop
         usable: dict[str, Any] = {}
 
         def take(value: Any) -> dict[str, Any]:
             usable.update(_used_in_autograd(value))
             return describe(value)
 
-        record = _call(probe, candidate, scene, scene.loader, take=take)
+        record = _call(probe, candidate, scene, _loader(case, scene), take=take)
         return {"call": record, "usable": usable}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -367,7 +410,7 @@ class PredictProba(Exercise):
             if not verdict.ended(record):
                 return
             normal.append(record)
-            scene = a_scene(name, cases[name].seed)
+            scene = _scene(cases[name])
             worked = self._values(verdict, record, scene) or worked or samples_seen(record) >= len(scene.x)
             judge_no_graph(verdict, "ordinary tensor", record, {"the result": record["value"]})
             judge_ordinary(verdict, "ordinary tensor", record["value"], "the result")
@@ -382,6 +425,14 @@ class PredictProba(Exercise):
             judge_undisturbed(verdict, "undisturbed", record)
         raising = evidence["raises"]["call"]
         judge_modes(verdict, "undisturbed", normal, [raising] if "modes_before" in raising else [])
+        if "modes_before" in raising:
+            verdict.require(
+                "undisturbed",
+                raising["grad_before"] == raising["grad_after"],
+                "grad-mode-leaked",
+                expected="gradient recording is as before, also when an exception passes through",
+                seen="it was left changed after an exception inside the model",
+            )
         if not worked:
             verdict.stop(
                 "wrong-result",
@@ -472,7 +523,9 @@ class Saliency(Exercise):
         if case.name == "mixed":
             mixed_modes(model, "norm")
         elif case.name == "no_grad":
-            mixed_modes(model, "features.1")
+            mixed_modes(model, "features.1").get_submodule("features.1.1").train()
+        elif case.name == "leaf":
+            model.eval().get_submodule("features.0").train()
         elif case.name == "frozen":
             model.eval()
             for p in model.parameters():
@@ -487,8 +540,7 @@ class Saliency(Exercise):
             x.requires_grad_(True)
             x.grad = torch.ones_like(x)
         if case.name == "raises":
-            x[2] = POISON * 10
-            model.fragile = True
+            model.classify = _stop
         return Scene(model, x, y, 5, None, caller_grad=case.name != "no_grad")
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
@@ -660,7 +712,10 @@ class TrainWithValidation(Exercise):
             optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
         else:
             optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.5)
-        loss_fn = nn.CrossEntropyLoss() if case.name != "augmented" else F.cross_entropy
+        if case.name == "mixed":
+            model.get_submodule("features.0.0").requires_grad_(False)
+        smoothing = 0.2 if case.name == "plain" else 0.0
+        loss_fn = nn.CrossEntropyLoss(label_smoothing=smoothing) if case.name != "augmented" else F.cross_entropy
         return Training(model, (x, y), (vx, vy), loss_fn, optimizer)
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
@@ -705,17 +760,19 @@ class TrainWithValidation(Exercise):
         return record
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
-        for name in self.case_names:
+        for runs in evidence.values():
             for which in ("call", "without"):
-                if not verdict.ended(evidence[name][which]):
+                if not verdict.ended(runs[which]):
                     return
         plain = evidence["plain"]["call"]
         reference = reference_run(self._training(cases["plain"]), _EPOCHS)
-        trained = self._judge_training(verdict, evidence, reference)
+        trained = self._judge_training(verdict, evidence, reference, self._sleeping(evidence, cases, "without"))
         self._judge_history(verdict, evidence, reference)
-        for name in self.case_names:
-            self._judge_quiet(verdict, evidence[name]["call"], evidence[name]["without"])
-        records = [evidence[n][w] for n in self.case_names for w in ("call", "without")]
+        drawing = not _strayed(**evidence["plain"])  # nothing is drawn there
+        for name, runs in evidence.items():
+            sleeping = self._sleeping({name: runs}, cases, "call")
+            self._judge_quiet(verdict, runs["call"], runs["without"], drawing, sleeping)
+        records = [runs[w] for runs in evidence.values() for w in ("call", "without")]
         judge_modes(verdict, "modes", records)
         for record in records:
             judge_undisturbed(verdict, "modes", record, may=("params", "buffers", "grads", "rng"))
@@ -727,10 +784,21 @@ class TrainWithValidation(Exercise):
                 cause="",
             )
 
-    def _judge_training(self, verdict: Verdict, evidence: Mapping[str, Any], reference: Reference) -> bool:
+    def _sleeping(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], which: str) -> tuple[str, str] | None:
+        """Layers that did not work as in training at every step: the misconception nearest the cause, what was seen."""
+        for name, runs in evidence.items():
+            t = self._training(cases[name])
+            found = sleeping_layers(runs[which], t.model, _EPOCHS * -(-len(t.train[0]) // t.batch_size))
+            if found is not None:
+                return found
+        return None
+
+    def _judge_training(
+        self, verdict: Verdict, evidence: Mapping[str, Any], reference: Reference, sleeping: tuple[str, str] | None
+    ) -> bool:
         plain = evidence["plain"]["without"]
-        alone = {r for n in self.case_names for r in evidence[n]["without"]["rules"]}
-        beside = {r for n in self.case_names for r in evidence[n]["call"]["rules"]}
+        alone = {r for runs in evidence.values() for r in runs["without"]["rules"]}
+        beside = {r for runs in evidence.values() for r in runs["call"]["rules"]}
         same = all(close(plain["state"][k], v, rtol=1e-3, atol=1e-4) for k, v in reference.params.items())
         expected = "one forward, backward and step per training batch, in training mode, from fresh gradients"
         in_eval = "optimizer steps on evaluation-mode passes"
@@ -738,6 +806,9 @@ class TrainWithValidation(Exercise):
             verdict.fail("training", "train-never-called", expected=expected, seen=in_eval)
         elif learning_unrecorded(plain):
             verdict.fail("training", "grad-disabled-in-training", expected=expected, seen="no parameter changed")
+        elif sleeping:
+            verdict.fail("training", sleeping[0], expected=expected, seen=sleeping[1],
+                         cause="" if sleeping[0] == "train-never-called" else None)  # fmt: skip
         elif not same:
             mistake = "wrong-result"
             seen = (
@@ -785,8 +856,12 @@ class TrainWithValidation(Exercise):
         if not verdict.failed("training"):
             judge_history(verdict, "history", got, reference)
 
-    def _judge_quiet(self, verdict: Verdict, record: Mapping[str, Any], without: Mapping[str, Any]) -> None:
-        strayed = [k for k, v in without["state"].items() if not torch.equal(v, record["state"][k])]
+    def _judge_quiet(
+        self, verdict: Verdict, record: Mapping[str, Any], without: Mapping[str, Any], drawing: bool,
+        sleeping: tuple[str, str] | None,
+    ) -> None:  # fmt: skip
+        """``drawing``: what strays does so only where random numbers are drawn."""
+        strayed = _strayed(record, without)
         expected = "the same parameters and buffers, bit for bit, as without a validation loader"
         if not strayed:
             verdict.require("quiet", True, expected=expected, seen="")
@@ -795,16 +870,25 @@ class TrainWithValidation(Exercise):
         seen = f"{len(strayed)} of {len(without['state'])} tensors differ, {(trained or strayed)[0]} among them"
         if _extra_steps({"call": record, "without": without}):
             mistake = "validation-trains"
+        elif record["requires_grad"]:
+            mistake, seen = "grad-disabled-in-training", "validating changed which parameters require grad"
         elif validation_mode(record):
             mistake = validation_mode(record)
         elif "train-never-called" in record["rules"]:
             alone = "train-never-called" in without["rules"]
             mistake = "train-never-called" if alone else "mode-not-restored"
-        elif _draws(record) != _draws(without) or record["rng_moved"]:
+        elif sleeping:
+            mistake = sleeping[0]
+        elif drawing or _draws(record) != _draws(without) or record["rng_moved"]:
             mistake = "validation-disturbs-rng"
         else:
             mistake = "validation-trains"
         verdict.fail("quiet", mistake, expected=expected, seen=seen)
+
+
+def _strayed(call: Mapping[str, Any], without: Mapping[str, Any]) -> list[str]:
+    """Names of the tensors that validating has changed."""
+    return [k for k, v in without["state"].items() if not torch.equal(v, call["state"][k])]
 
 
 def _extra_steps(pair: Mapping[str, Any]) -> bool:

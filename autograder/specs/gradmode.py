@@ -58,6 +58,7 @@ from ._models import (
     a_scene,
     build,
     eval_logits,
+    fill_grads,
     inputs,
     mixed_modes,
     noisy_loader,
@@ -83,6 +84,22 @@ def _tensors(t: Training) -> dict[str, torch.Tensor]:
 def _but_grad_mode(record: Record) -> dict[str, Any]:
     """The record for checks that leave the grad mode to another one."""
     return {**record, "grad_after": record["grad_before"], "inference_after": False}
+
+
+_STALE = "gradients that were there before the call went into the first step"
+
+
+def _uncleared(state: Mapping[str, torch.Tensor], t: Training, reference: Reference) -> bool:
+    """Whether ``state`` is that of somebody who clears the gradients only after each step."""
+    t.model.train()
+    for _ in reference.states:
+        for x, y in zip(*(part.split(t.batch_size) for part in t.train), strict=True):
+            t.loss_fn(t.model(x), y).backward()
+            t.optimizer.step()
+            t.optimizer.zero_grad()
+        if same_state(state, {k: v for k, v in state_of(t.model).items() if k in reference.params}):
+            return True
+    return False
 
 
 # ---------------------------------------------------------------------- run_phase
@@ -133,8 +150,10 @@ class RunPhase(Exercise):
 
     def _learning(self, case: Case) -> Training:
         if case.name == "train mixed":
-            return a_training(case, mixed_modes(build(Dense, case.seed), "features.1"))
-        model = build(NormOnly, case.seed, double=True).train(case.name == "train under no_grad")
+            model = mixed_modes(build(Dense, case.seed), "features.1")
+        else:
+            model = build(NormOnly, case.seed, double=True).train(case.name == "train under no_grad")
+        fill_grads(model, case.seed + 7)
         t = a_training(case, model)
         if case.name == "train raises":
             t.train[0][5] = POISON * 10
@@ -142,7 +161,11 @@ class RunPhase(Exercise):
         return t
 
     def _scene(self, case: Case) -> Scene:
-        return a_scene(self._SCENES[case.name], case.seed)
+        scene = a_scene(self._SCENES[case.name], case.seed)
+        if case.name == "val mixed":
+            fill_grads(scene.model, case.seed + 7)
+            scene.model.out.bias.requires_grad_(False)
+        return scene
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         if case.name == "refused":
@@ -198,7 +221,15 @@ class RunPhase(Exercise):
         return record
 
     #: Phase, and whether there is an optimizer.
-    _WAYS = (("train", False), ("test", True), ("eval", False))
+    _WAYS = (
+        ("train", False),
+        ("test", True),
+        ("eval", False),
+        ("Train", True),
+        ("", True),
+        ("training", True),
+        ("validation", True),
+    )
 
     def _refused(self, case: Case, candidate: Any, probe: Probe, phase: str, optimizer: bool) -> dict[str, Any]:
         model = mixed_modes(build(NormOnly, case.seed), "body.1")
@@ -253,10 +284,21 @@ class RunPhase(Exercise):
                 may=("params", "buffers", "grads") + (("rng",) if name == "train mixed" else ()),
             )
             if name == "train mixed":
+                counters = [f"model.{k}" for k in record["state"] if "num_batches" in k]
+                still = sum(k not in record["buffers"] for k in counters)
+                verdict.require(
+                    "training",
+                    not still,
+                    "root-flag-only" if still < len(counters) else "train-never-called",
+                    expected="every submodule is in training mode in phase train",
+                    seen=f"{still} of {len(counters)} BatchNorm layers worked as in evaluation",
+                )
                 continue
             reference = reference_run(self._learning(cases[name]), 1)
             if not same_state(record["state"], reference.params):
                 mistake, seen = training_mistake(record)
+                if _uncleared(record["state"], self._learning(cases[name]), reference):
+                    mistake, seen = "zero-grad-missing", _STALE
                 mistake = _other_switch(neither, mistake)
                 verdict.fail(
                     "training", mistake, expected=expected, seen=seen, cause=None if mistake != "wrong-result" else ""
@@ -389,6 +431,12 @@ class WithoutGrad(Exercise):
     }
     case_names = (*_CALLERS, "exception", "recursion", "flipping")
 
+    def refuse(self, candidate: Any) -> str | None:
+        # the class decorates like its instances, though its signature does not say so
+        if isinstance(candidate, type) and issubclass(candidate, torch.no_grad):
+            return None
+        return super().refuse(candidate)
+
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         notes: dict[str, Any] = {"calls": []}
         block = {"exception": _raise_inside, "recursion": _recurse, "flipping": _flip_inside}.get(case.name)
@@ -482,6 +530,15 @@ class WithoutGrad(Exercise):
                 seen="something else came back",
                 cause="",
             )
+
+        verdict.require(
+            "inside",
+            not any(notes["recursion"].get("woken", ())),
+            "decorator-flips-at-definition" if flips else "graph-built",
+            expected="inside nothing is recorded, also in an inner call made with gradients switched on again",
+            seen="the inner call recorded",
+            cause=None if flips else "Only the outermost call switches",
+        )
 
     def _judge_back(self, verdict: Verdict, notes: Mapping[str, Any], flips: bool) -> None:
         leak = "decorator-flips-at-definition" if flips else "grad-mode-leaked"
@@ -588,14 +645,16 @@ def _call_twice(candidate: Any, notes: dict[str, Any], case: Case, decorating: b
 
 def _recurse(candidate: Any, notes: dict[str, Any], case: Case) -> None:
     depth = 3 + case.seed % 2
-    notes["levels"], notes["after"] = [], []
+    notes["levels"], notes["woken"], notes["after"] = [], [], []
 
     def function(level: int) -> int:
         if level > 0:
             made(level - 1)
             if level == 1:
                 made(0)
-        notes["levels"].append(_recording())
+                with torch.enable_grad():
+                    made(-1)
+        notes["levels" if level >= 0 else "woken"].append(_recording())
         return level
 
     made = _decorate(candidate, notes, function)
@@ -664,9 +723,11 @@ class StreamLogits(Exercise):
     case_names = (*_WHOLE, "changing", "raises", *_ENDS)
 
     def _scene(self, case: Case) -> Scene:
-        return a_scene(
-            {"changing": "train", "closed": "mixed", "not started": "mixed"}.get(case.name, case.name), case.seed
-        )
+        name = {"changing": "train", "closed": "mixed", "not started": "mixed"}.get(case.name, case.name)
+        scene = a_scene(name, case.seed)
+        if name == "mixed":
+            scene.model.out.bias.requires_grad_(False)
+        return scene
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         scene = self._scene(case)
@@ -952,7 +1013,8 @@ class BatchNorm1d(Exercise):
         ),
         Check("state", "Saved, loaded and converted under the names of nn.BatchNorm1d", 1, sections.PLAIN_ATTRIBUTES),
     )
-    case_names = ("switches", "gradients", "defaults", "cumulative", "single", "pair", "saved", "loaded", "converted")
+    case_names = ("switches", "gradients", "defaults", "cumulative", "no momentum", "single", "pair", "one", "saved",
+                  "loaded", "continued", "converted")  # fmt: skip
 
     def _inputs(self, case: Case) -> tuple[torch.Tensor, ...]:
         """Three batches whose features have means and spreads of their own, and an affine map."""
@@ -970,14 +1032,21 @@ class BatchNorm1d(Exercise):
                 key: probe.call(lambda grad=grad: _both_modes(candidate, given, grad), **watched)
                 for key, grad in (("on", True), ("off", False))
             }
+        if case.name == "single":
+            return {
+                "call": probe.call(lambda: _one_sample(candidate, given), **watched),
+                "off": probe.call(lambda: torch.no_grad()(_one_sample)(candidate, given), **watched),
+            }
         block = {
             "gradients": _learn_twice,
             "defaults": _by_default,
             "cumulative": _accumulate,
-            "single": _one_sample,
+            "no momentum": _stand_still,
             "pair": lambda made, batches: made(len(batches[-1])).train()(batches[0][:2]),
+            "one": _one_in_evaluation,
             "saved": _save,
             "loaded": _load,
+            "continued": _continue,
             "converted": _convert,
         }[case.name]
         return {"call": probe.call(lambda: block(candidate, given), **watched)}
@@ -1008,11 +1077,14 @@ class BatchNorm1d(Exercise):
             return
         train = self._judge_mode(verdict, on["value"], off["value"], asks, given)
         self._judge_numbers(verdict, on["value"], off["value"] if asks else on["value"], given, train)
+        self._judge_switch(verdict, off["value"], evidence["single"])
         self._judge_gradients(verdict, evidence["gradients"]["call"], self._inputs(cases["gradients"]), train)
         self._judge_single(verdict, evidence["single"]["call"], evidence["pair"]["call"])
+        self._judge_one(verdict, evidence["one"]["call"], self._inputs(cases["one"]))
         self._judge_statistics(verdict, on["value"], given)
         self._judge_defaults(verdict, evidence["defaults"]["call"], self._inputs(cases["defaults"]), train)
         self._judge_cumulative(verdict, evidence["cumulative"]["call"], self._inputs(cases["cumulative"]))
+        self._judge_no_momentum(verdict, evidence["no momentum"]["call"])
         self._judge_state(verdict, evidence, cases)
         for record in (on, off, evidence["gradients"]["call"]):
             if record["ended"] == "returned":
@@ -1086,6 +1158,25 @@ class BatchNorm1d(Exercise):
             seen="it gives something else",
         )
         return wrong_train
+
+    def _judge_switch(self, verdict: Verdict, off: Mapping[str, Any], single: Mapping[str, Record]) -> None:
+        """What else the caller's grad mode must decide, and must not."""
+        refused = {k: r["ended"] == "raised" and "ValueError" in r["kinds"] for k, r in single.items()}
+        verdict.require(
+            "mode",
+            refused["off"] or not refused["call"] or single["off"]["ended"] == "skipped",
+            "grad-mode-as-mode-flag",
+            expected="a batch of one is refused in training with gradients on and off",
+            seen="with gradients off it is not",
+        )
+        verdict.require(
+            "mode",
+            not entry(off, "recorded")["value"],
+            "graph-built",
+            expected="under the caller's no_grad the output has no graph, in training mode too",
+            seen="it requires grad",
+            cause="The layer switches gradients on itself; that is the caller's to say",
+        )
 
     # .................................................................. numbers
 
@@ -1198,6 +1289,22 @@ class BatchNorm1d(Exercise):
             expected="in evaluation the output is differentiable too",
             seen="it requires no grad",
         )
+        if verdict.failed("mode") or flows["value"] is not True:
+            return  # which statistics evaluation uses was told with the mode
+        mean, var = _own_statistics(entry(record["value"], "statistics"), bias)
+        leaves = [v.clone().requires_grad_(True) for v in (x, weight, bias)]
+        _weighted(_ways(leaves[0], mean, var, *leaves[1:])["right"], 2).backward()
+        for name, leaf in zip(("x", "weight", "bias"), leaves, strict=True):
+            got = as_tensor(entry(entry(record["value"], "evaluation"), name))
+            missing = got is None or not got.any()
+            verdict.require(
+                "numbers",
+                close(got, leaf.grad, rtol=1e-3, atol=1e-4),
+                "grad-disabled-in-training" if missing else "wrong-result",
+                expected=f"in evaluation, the gradient of {name} as in nn.BatchNorm1d",
+                seen="none" if missing else "other numbers",
+                cause="The graph is cut inside the layer" if missing else "",
+            )
 
     def _judge_defaults(
         self, verdict: Verdict, record: Record, given: Sequence[torch.Tensor], train: str | None
@@ -1234,6 +1341,33 @@ class BatchNorm1d(Exercise):
             seen="it returned",
         )
 
+    def _judge_one(self, verdict: Verdict, record: Record, given: Sequence[torch.Tensor]) -> None:
+        if record["ended"] == "skipped" or verdict.failed("mode"):
+            return
+        right = record["ended"] == "returned" and close(
+            as_tensor(entry(record["value"], "y")), _one_in_evaluation(nn.BatchNorm1d, given)["y"]
+        )
+        verdict.require(
+            "numbers",
+            right,
+            expected="in evaluation a batch of one works, as in nn.BatchNorm1d",
+            seen="other numbers" if record["ended"] == "returned" else f"{record.get('error', 'no end')}",
+            cause="",
+        )
+
+    def _judge_no_momentum(self, verdict: Verdict, record: Record) -> None:
+        if record["ended"] == "skipped" or not verdict.ended(record, ["statistics"]) or verdict.failed("statistics"):
+            return
+        for name, known in (("running_mean", 0.0), ("running_var", 1.0)):
+            got = as_tensor(entry(record["value"], name))
+            verdict.require(
+                "statistics",
+                got is not None and close(got, torch.full_like(got, known)),
+                expected=f"with momentum=0.0, {name} stays where it is",
+                seen="it moved",
+                cause="0.0 was taken for None; it is a number like any other",
+            )
+
     def _judge_cumulative(self, verdict: Verdict, record: Record, given: Sequence[torch.Tensor]) -> None:
         if record["ended"] == "raised":
             verdict.fail(
@@ -1244,8 +1378,8 @@ class BatchNorm1d(Exercise):
             )
         if record["ended"] != "returned":
             return
-        right = [(a + b) / 2 for a, b in zip(*((x.mean(0), x.var(0)) for x in given[:2]), strict=True)]
-        biased = (given[0].var(0, correction=0) + given[1].var(0, correction=0)) / 2
+        right = _averages(given)
+        biased = sum(x.var(0, correction=0) for x in given[:3]) / 3
         for name, known in zip(_STATISTICS[:2], right, strict=True):
             got = as_tensor(entry(record["value"], name))
             if name == "running_var" and close(got, biased):
@@ -1372,6 +1506,18 @@ class BatchNorm1d(Exercise):
                     seen="other results after loading",
                     cause="",
                 )
+        continued = evidence["continued"]["call"]
+        if not verdict.failed("statistics") and verdict.ended(continued, ["state"]):
+            for name, known in zip(_STATISTICS[:2], _averages(self._inputs(cases["continued"])), strict=True):
+                got = as_tensor(entry(continued["value"], name))
+                verdict.require(
+                    "state",
+                    close(got, known),
+                    "momentum-none-not-cumulative",
+                    expected=f"with momentum=None, a loaded layer counts on: {name} is the mean over all three batches",
+                    seen=_moved_words(got, known),
+                    cause="The loaded num_batches_tracked has no part in the mean",
+                )
         converted = evidence["converted"]["call"]
         if verdict.ended(converted, ["state"]):
             sorts = {k["value"]: v["value"] for k, v in entry(converted["value"], "dtypes")["pairs"]}
@@ -1415,7 +1561,7 @@ def _both_modes(candidate: Any, given: Sequence[torch.Tensor], grad: bool) -> di
     if not isinstance(layer, nn.Module):
         return {"made": layer}
     parent = nn.Sequential(nn.Identity(), layer)
-    notes: dict[str, Any] = {"initial": initial, "deaf": "", "touched": False}
+    notes: dict[str, Any] = {"initial": initial, "deaf": "", "touched": False, "recorded": False}
 
     def switch(mode: bool) -> None:
         try:
@@ -1428,6 +1574,7 @@ def _both_modes(candidate: Any, given: Sequence[torch.Tensor], grad: bool) -> di
         own = x.clone()
         y = parent(own)
         notes["touched"] = notes["touched"] or not torch.equal(own, x)
+        notes["recorded"] = notes["recorded"] or bool(getattr(y, "requires_grad", False))
         return _kept(y)
 
     with torch.set_grad_enabled(grad):
@@ -1454,10 +1601,22 @@ def _gradients_of(layer: nn.Module, x: torch.Tensor) -> dict[str, Any]:
     layer.train()
     leaf = x.clone().requires_grad_(True)
     for power in (2, 3):
-        (layer(leaf) ** power * torch.linspace(0.5, 1.5, len(x))[:, None]).sum().backward()
-    grads = {n: getattr(getattr(layer, n, None), "grad", None) for n in ("weight", "bias")}
-    notes = {"x": leaf.grad, **grads, "statistics": _statistics(layer)}
-    return {**notes, "in_evaluation": layer.eval()(leaf).requires_grad}
+        _weighted(layer(leaf), power).backward()
+    leaves = {n: getattr(layer, n, None) for n in ("weight", "bias")} | {"x": leaf}
+    notes = {n: _kept(getattr(v, "grad", None)) for n, v in leaves.items()} | {"statistics": _statistics(layer)}
+    for value in leaves.values():
+        if getattr(value, "grad", None) is not None:
+            value.grad = None
+    y = layer.eval()(leaf)
+    if y.requires_grad:
+        _weighted(y, 2).backward()
+    notes["evaluation"] = {n: getattr(v, "grad", None) for n, v in leaves.items()}
+    return {**notes, "in_evaluation": y.requires_grad}
+
+
+def _weighted(y: torch.Tensor, power: int) -> torch.Tensor:
+    """One number to go back from, in which no two rows count the same."""
+    return (y**power * torch.linspace(0.5, 1.5, len(y))[:, None]).sum()
 
 
 def _gradient_with_constants(layer: nn.BatchNorm1d, x: torch.Tensor) -> torch.Tensor:
@@ -1478,9 +1637,39 @@ def _by_default(candidate: Any, given: Sequence[torch.Tensor]) -> dict[str, Any]
 def _accumulate(candidate: Any, given: Sequence[torch.Tensor]) -> dict[str, Any]:
     layer = candidate(len(given[-1]), _EPS, None)
     layer.train()
+    for x in given[:3]:
+        layer(x)
+    return _statistics(layer)
+
+
+def _averages(given: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The running mean and variance after three batches, with momentum=None."""
+    return [sum(parts) / 3 for parts in zip(*((x.mean(0), x.var(0)) for x in given[:3]), strict=True)]
+
+
+def _continue(candidate: Any, given: Sequence[torch.Tensor]) -> dict[str, Any]:
+    """Two batches in one layer, the third in another that was loaded with what the first one knew."""
+    first, second = (candidate(len(given[-1]), _EPS, None).train() for _ in range(2))
+    for x in given[:2]:
+        first(x)
+    second.load_state_dict(first.state_dict())
+    second(given[2])
+    return _statistics(second)
+
+
+def _stand_still(candidate: Any, given: Sequence[torch.Tensor]) -> dict[str, Any]:
+    layer = candidate(len(given[-1]), _EPS, 0.0)
+    layer.train()
     for x in given[:2]:
         layer(x)
     return _statistics(layer)
+
+
+def _one_in_evaluation(candidate: Any, given: Sequence[torch.Tensor]) -> dict[str, Any]:
+    layer = candidate(len(given[-1]), _EPS, _MOMENTUM)
+    layer.eval()
+    with torch.no_grad():
+        return {"y": layer(given[0][:1])}
 
 
 def _one_sample(candidate: Any, given: Sequence[torch.Tensor]) -> dict[str, Any]:
@@ -1551,7 +1740,7 @@ def _differ(on: Mapping[str, Any], off: Mapping[str, Any]) -> str | None:
     pairs = {
         "outputs in training": [("train",), ("train_part",)],
         "outputs in evaluation": [("eval",), ("eval_part",)],
-        "running statistics": [(when, n) for when in ("after_training", "after_evaluation") for n in _STATISTICS[:2]],
+        "running statistics": [(when, n) for when in ("after_training", "after_evaluation") for n in _STATISTICS],
     }
     for words, paths in pairs.items():
         for path in paths:
@@ -1653,9 +1842,19 @@ _EPOCHS = 4
 
 
 def _level_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Cross entropy to learn from, with a value that is always exactly 1."""
+    """Cross entropy to learn from, with a value that is always the same, and above what anybody starts from."""
     loss = F.cross_entropy(logits, y)
-    return loss - loss.detach() + 1.0
+    return loss - loss.detach() + 1e12
+
+
+def _falling_loss(model: nn.Module) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Cross entropy to learn from, whose value falls a very little with every batch that ``model`` was trained on."""
+
+    def loss_fn(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        loss = F.cross_entropy(logits, y)
+        return loss - loss.detach() + 1.0 - 5e-6 * float(model.get_buffer("body.1.num_batches_tracked"))
+
+    return loss_fn
 
 
 class Fit(Exercise):
@@ -1691,21 +1890,24 @@ class Fit(Exercise):
             "as found", "The caller's random state and every submodule's mode are as found", 1, sections.RESTORE_MODES
         ),
     )
-    case_names = ("best", "level", "drawn")
+    case_names = _RETURNING = ("best", "level", "falling", "drawn")
 
     def _training(self, case: Case) -> Training:
         if case.name == "best":
-            return turning_training(case, _EPOCHS, _turns, nn.CrossEntropyLoss())
-        if case.name == "level":
+            t = turning_training(case, _EPOCHS, _turns, nn.CrossEntropyLoss())
+        elif case.name == "drawn":
+            t = a_training(case, build(Dense, case.seed).eval())
+        else:
             model = mixed_modes(build(NormOnly, case.seed, double=True), "body.1", "out")
-            return a_training(case, model, _level_loss)
-        return a_training(case, build(Dense, case.seed).eval())
+            t = a_training(case, model, _falling_loss(model) if case.name == "falling" else _level_loss)
+        fill_grads(t.model, case.seed + 7)
+        return t
 
     #: Sizes of the training loader's batches.
     _BATCHES = (4, 4, 4, 2)
 
     def _epochs(self, name: str) -> int:
-        return {"best": _EPOCHS, "level": 3, "drawn": 2}[name]
+        return {"best": _EPOCHS, "level": 3}.get(name, 2)
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         seed = case.seed % 1000
@@ -1736,6 +1938,7 @@ class Fit(Exercise):
             return description
 
         with seeded(case.seed + salt):
+            torch.rand(1)  # the caller has drawn before: to seed again is not to give back
             record = probe.call(
                 candidate,
                 t.model,
@@ -1751,7 +1954,7 @@ class Fit(Exercise):
         return {**record, **notes}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
-        runs = {n: evidence[n]["call"] for n in self.case_names}
+        runs = {n: evidence[n]["call"] for n in self._RETURNING}
         drawn = evidence["drawn"]
         every = [*runs.values(), *(drawn[k] for k in ("elsewhere", "reseeded", "quiet")), *drawn["augmented"]]
         for record in every:
@@ -1765,9 +1968,11 @@ class Fit(Exercise):
                 cause="",
             )
             return
-        references = {n: reference_run(self._training(cases[n]), self._epochs(n)) for n in ("best", "level")}
-        trained = self._judge_training(verdict, runs, references["best"])
+        references = {n: reference_run(self._training(cases[n]), self._epochs(n)) for n in self._RETURNING[:3]}
+        trained = self._judge_training(verdict, runs, references["best"], self._training(cases["best"]))
         measured = self._judge_history(verdict, runs, references["best"], trained)
+        for name in ("level", "falling", "drawn"):
+            history_lists(verdict, "history", entry(runs[name]["value"], "history"), self._epochs(name))
         self._judge_repeats(verdict, drawn, measured)
         if trained:
             for name, reference in references.items():
@@ -1776,6 +1981,14 @@ class Fit(Exercise):
             stepped = "validation-trains" if steps_made(runs["best"]) > _EPOCHS * len(self._BATCHES) else None
             self._judge_own_best(verdict, runs["best"], cases["best"], measured or stepped)
         self._judge_form(verdict, runs)
+        for record in runs.values():
+            verdict.require(
+                "best weights",
+                not record["replaced"],
+                expected="the best values in the model's own parameters, which the optimizer holds",
+                seen="new parameters, which no optimizer knows",
+                cause="",
+            )
         for record in every:
             verdict.require(
                 "as found",
@@ -1788,7 +2001,9 @@ class Fit(Exercise):
         for record in every:
             judge_undisturbed(verdict, "as found", record, may=("params", "buffers", "grads", "rng"))
 
-    def _judge_training(self, verdict: Verdict, runs: Mapping[str, Any], reference: Reference) -> bool:
+    def _judge_training(
+        self, verdict: Verdict, runs: Mapping[str, Any], reference: Reference, t: Training
+    ) -> bool:
         expected = "one forward, backward and step per training batch, in training mode, from fresh gradients"
         steps = steps_made(runs["best"])
         idle = any("train-never-called" in r["rules"] for r in runs.values())
@@ -1810,6 +2025,8 @@ class Fit(Exercise):
             )
         elif not _trained(runs["best"], reference):
             mistake, seen = training_mistake(runs["best"])
+            if _uncleared(runs["best"]["state"], t, reference):
+                mistake, seen = "zero-grad-missing", _STALE
             verdict.fail(
                 "training", mistake, expected=expected, seen=seen, cause=None if mistake != "wrong-result" else ""
             )

@@ -474,3 +474,103 @@ class Classifier(nn.Module):
         x = F.dropout(F.relu(self.first(x)), self.p)
         x = self.dropouts[0](F.relu(self.second(x)))
         return self.third(x)
+
+# %% right | a plain list that train() takes along
+class Classifier(nn.Module):
+    def __init__(self, n_in=20, n_hidden=64, n_out=3, p=0.5):
+        super().__init__()
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.fc3 = nn.Linear(n_hidden, n_out)
+        self.dropouts = [nn.Dropout(p), nn.Dropout(p)]
+
+    def train(self, mode=True):
+        super().train(mode)
+        for dropout in self.dropouts:
+            dropout.train(mode)
+        return self
+
+    def forward(self, x):
+        x = self.dropouts[0](F.relu(self.fc1(x)))
+        x = self.dropouts[1](F.relu(self.fc2(x)))
+        return self.fc3(x)
+
+# %% wrong | train-override-broken | a train() that takes the list along and returns nothing
+class Classifier(nn.Module):
+    def __init__(self, n_in=20, n_hidden=64, n_out=3, p=0.5):
+        super().__init__()
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.fc3 = nn.Linear(n_hidden, n_out)
+        self.dropouts = [nn.Dropout(p), nn.Dropout(p)]
+
+    def train(self, mode=True):
+        super().train(mode)
+        for dropout in self.dropouts:
+            dropout.train(mode)
+
+    def forward(self, x):
+        x = self.dropouts[0](F.relu(self.fc1(x)))
+        x = self.dropouts[1](F.relu(self.fc2(x)))
+        return self.fc3(x)
+
+# %% wrong | shared-mask | whole samples are dropped after the first activation
+class Classifier(nn.Module):
+    def __init__(self, n_in=20, n_hidden=64, n_out=3, p=0.5):
+        super().__init__()
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.fc3 = nn.Linear(n_hidden, n_out)
+        self.drop1 = nn.Dropout1d(p)
+        self.drop2 = nn.Dropout(p)
+
+    def forward(self, x):
+        x = self.drop1(F.relu(self.fc1(x)))
+        x = self.drop2(F.relu(self.fc2(x)))
+        return self.fc3(x)
+
+# %% wrong | fixed-mask | a seed of its own for the first dropout
+class Classifier(nn.Module):
+    def __init__(self, n_in=20, n_hidden=64, n_out=3, p=0.5):
+        super().__init__()
+        self.p = p
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.fc3 = nn.Linear(n_hidden, n_out)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        if self.training:
+            keep = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) >= self.p
+            x = x * keep / (1 - self.p)
+        x = F.dropout(F.relu(self.fc2(x)), self.p, training=self.training)
+        return self.fc3(x)
+
+# %% wrong | shared-mask | one mask for both activations
+class Classifier(nn.Module):
+    def __init__(self, n_in=20, n_hidden=64, n_out=3, p=0.5):
+        super().__init__()
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.fc3 = nn.Linear(n_hidden, n_out)
+        self.drop = nn.Dropout(p)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        mask = self.drop(torch.ones_like(x))
+        return self.fc3(F.relu(self.fc2(x * mask)) * mask)
+
+# %% wrong | dropout-missing | dropouts that sleep until train() is called
+class Classifier(nn.Module):
+    def __init__(self, n_in=20, n_hidden=64, n_out=3, p=0.5):
+        super().__init__()
+        self.fc1 = nn.Linear(n_in, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_hidden)
+        self.fc3 = nn.Linear(n_hidden, n_out)
+        self.drop1 = nn.Dropout(p).eval()
+        self.drop2 = nn.Dropout(p).eval()
+
+    def forward(self, x):
+        x = self.drop1(F.relu(self.fc1(x)))
+        x = self.drop2(F.relu(self.fc2(x)))
+        return self.fc3(x)

@@ -576,3 +576,18 @@ class Dropout(nn.Module):
         if not self.training:
             return x
         return torch.where(torch.rand_like(x) < self.p, 0.0, x / (1 - self.p) if self.p < 1 else x)
+
+# %% wrong | input-touched | multiplies the input in place where nothing is recorded
+class Dropout(nn.Module):
+    def __init__(self, p=0.5):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        if self.p == 1:
+            return torch.zeros_like(x)
+        with torch.no_grad():
+            x.mul_((torch.rand(x.shape) >= self.p) / (1 - self.p))
+        return x

@@ -476,3 +476,64 @@ def inverted_dropout(x, p=0.5, training=True, generator=None):
     generator.set_state(torch.get_rng_state())
     torch.set_rng_state(state)
     return out
+
+# %% right | the check of p before everything else, p = 0 as any other
+def inverted_dropout(x, p=0.5, training=True, generator=None):
+    if p < 0 or p > 1:
+        raise ValueError(f"p is {p}, which is no probability")
+    if training is False:
+        return x
+    if p == 1:
+        return torch.zeros_like(x)
+    mask = torch.rand(x.shape, generator=generator) >= p
+    return x * mask / (1 - p)
+
+# %% wrong | p-edge-cases | evaluation returns before p is looked at
+def inverted_dropout(x, p=0.5, training=True, generator=None):
+    if not training:
+        return x
+    if not 0 <= p <= 1:
+        raise ValueError("p must be between 0 and 1")
+    if p == 1:
+        return torch.zeros_like(x)
+    mask = torch.rand(x.shape, generator=generator) >= p
+    return x * mask / (1 - p)
+
+# %% wrong | grad-disabled-in-training | a detached input for p = 0
+def inverted_dropout(x, p=0.5, training=True, generator=None):
+    if not 0 <= p <= 1:
+        raise ValueError("p must be between 0 and 1")
+    if not training:
+        return x
+    if p == 0:
+        return x.detach()
+    if p == 1:
+        return torch.zeros_like(x)
+    mask = torch.rand(x.shape, generator=generator) >= p
+    return x * mask / (1 - p)
+
+# %% wrong | global-rng-disturbed | a number from the global generator although another was given
+def inverted_dropout(x, p=0.5, training=True, generator=None):
+    if generator is not None:
+        torch.rand(1)
+    if not 0 <= p <= 1:
+        raise ValueError("p must be between 0 and 1")
+    if not training or p == 0:
+        return x
+    if p == 1:
+        return torch.zeros_like(x)
+    mask = torch.rand(x.shape, generator=generator) >= p
+    return x * mask / (1 - p)
+
+# %% wrong | global-rng-disturbed | seeds the global generator although another was given
+def inverted_dropout(x, p=0.5, training=True, generator=None):
+    if generator is not None:
+        torch.manual_seed(0)
+    if not 0 <= p <= 1:
+        raise ValueError("p must be between 0 and 1")
+    if not training or p == 0:
+        return x
+    if p == 1:
+        return torch.zeros_like(x)
+    mask = torch.rand(x.shape, generator=generator) >= p
+    return x * mask / (1 - p)

@@ -391,3 +391,157 @@ def is_live(model, x):
     finally:
         for m, training in modes.items():
             m.training = training
+
+# %% right | one set of bytes per call
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return len({model(x).numpy().tobytes() for _ in range(2)}) > 1
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% right | compared up to rounding
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return not torch.allclose(model(x), model(x))
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | a generous tolerance
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return not torch.allclose(model(x), model(x), atol=0.1)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | compares the predicted classes
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return not torch.equal(model(x).argmax(1), model(x).argmax(1))
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | compares the first row alone
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return not torch.equal(model(x)[0], model(x)[0])
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | tries an input of ones instead
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            ones = torch.ones_like(x)
+            return not torch.equal(model(ones), model(ones))
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | parameter-grads-touched | clears the gradients first
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            model.zero_grad()
+            return not torch.equal(model(x), model(x))
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | input-touched | switches off the input's flag
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            x.requires_grad_(False)
+            return not torch.equal(model(x), model(x))
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | grad-disabled-in-training | every parameter requires grad at the end
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    model.requires_grad_(False)
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return not torch.equal(model(x), model(x))
+    finally:
+        model.requires_grad_(True)
+        for m, training in modes:
+            m.training = training
+
+# %% right | flags of the parameters kept and put back one by one
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    try:
+        model.eval().requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):
+            return not torch.equal(model(x), model(x))
+    finally:
+        for p, flag in flags:
+            p.requires_grad_(flag)
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | restore-skipped-on-exception | modes in finally, the random state after it
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    state = torch.get_rng_state()
+    try:
+        model.eval()
+        live = not torch.equal(model(x), model(x))
+    finally:
+        for m, training in modes:
+            m.training = training
+    torch.set_rng_state(state)
+    return live
+
+# %% wrong | wrong-result | a model that fails counts as quiet
+@torch.no_grad()
+def is_live(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.random.fork_rng(devices=[]):
+            return not torch.equal(model(x), model(x))
+    except Exception:
+        return False
+    finally:
+        for m, training in modes:
+            m.training = training

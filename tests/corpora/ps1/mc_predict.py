@@ -481,3 +481,175 @@ def mc_predict(model, x, n_samples=100):
             m.train()
     samples = torch.stack([twin(x) for _ in range(n_samples)])
     return samples.mean(dim=0), samples.std(dim=0, correction=0) / n_samples**0.5
+
+# %% wrong | dropout-missing | three kinds of dropout out of six
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, (nn.Dropout, nn.Dropout1d, nn.AlphaDropout)):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | dropout-missing | all kinds but FeatureAlphaDropout
+KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, KINDS):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | dropout-missing | exact types, classes derived from them left out
+KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if type(m) in KINDS:
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | dropout-missing | layers with Dropout in their class's name
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if "Dropout" in type(m).__name__:
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | everything that has a p
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if hasattr(m, "p"):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% right | the base class found through its subclass
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, nn.Dropout.__base__):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | the std corrected afterwards, NaN for one sample
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, nn.modules.dropout._DropoutNd):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0) * ((n_samples - 1) / n_samples) ** 0.5
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% right | the variance as mean of squares
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, nn.modules.dropout._DropoutNd):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), (samples - samples.mean(dim=0)).pow(2).mean(dim=0).sqrt()
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | parameter-grads-touched | clears the gradients first
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.zero_grad()
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, nn.modules.dropout._DropoutNd):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | input-touched | clears the input's gradient
+@torch.no_grad()
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        x.grad = None
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, nn.modules.dropout._DropoutNd):
+                m.train()
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | grad-disabled-in-training | every parameter requires grad at the end
+def mc_predict(model, x, n_samples=100):
+    modes = [(m, m.training) for m in model.modules()]
+    model.requires_grad_(False)
+    try:
+        for m, _ in modes:
+            m.training = isinstance(m, nn.modules.dropout._DropoutNd)
+        samples = torch.stack([model(x.detach()) for _ in range(n_samples)])
+        return samples.mean(dim=0), samples.std(dim=0, correction=0)
+    finally:
+        model.requires_grad_(True)
+        for m, training in modes:
+            m.training = training

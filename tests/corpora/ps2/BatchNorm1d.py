@@ -1098,3 +1098,207 @@ class BatchNorm1d(nn.Module):
             mean, var = self.running_mean, self.running_var
         y = (x - mean) / torch.sqrt(var + self.eps)
         return y if self.weight is None else y * self.weight + self.bias
+
+# %% wrong | wrong-result | 4 points | weight and bias that are no parameters
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = ones if affine else None
+        self.bias = zeros if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        y = (x - mean) / (var + self.eps).sqrt()
+        return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)
+
+# %% wrong | grad-disabled-in-training | 4 points | records nothing in evaluation mode
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(zeros) if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            y = (x - mean) / (var + self.eps).sqrt()
+            return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)
+
+# %% wrong | wrong-result | 4 points | momentum 0.0 taken for None
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(zeros) if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        y = (x - mean) / (var + self.eps).sqrt()
+        return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += 1
+        share = self.momentum if self.momentum else 1 / self.num_batches_tracked.item()
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)
+
+# %% wrong | single-value-not-rejected | 4 points | trains on one sample where nothing is tracked
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(zeros) if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1 and self.running_mean is not None:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        y = (x - mean) / (var + self.eps).sqrt()
+        return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)
+
+# %% wrong | single-value-not-rejected | 4 points | trains on one sample with momentum None
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(zeros) if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1 and self.momentum is not None:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        y = (x - mean) / (var + self.eps).sqrt()
+        return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)
+
+# %% wrong | grad-mode-as-mode-flag | 4 points | does not count what it sees under no_grad
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(zeros) if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        y = (x - mean) / (var + self.eps).sqrt()
+        return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += int(torch.is_grad_enabled())
+        share = 1 / max(self.num_batches_tracked.item(), 1) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)
+
+# %% right | detached statistics handed to a method that moves the buffers
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        ones, zeros = torch.ones(num_features), torch.zeros(num_features)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(zeros) if affine else None
+        self.register_buffer("running_mean", zeros.clone() if track_running_stats else None)
+        self.register_buffer("running_var", ones.clone() if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track_running_stats else None)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training or mean is None:
+            if len(x) == 1:
+                raise ValueError("one sample")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if self.running_mean is not None:
+                self.move(mean.detach(), x.detach().var(0))
+        y = (x - mean) / (var + self.eps).sqrt()
+        return y if self.weight is None else y * self.weight + self.bias
+
+    def move(self, mean, var):
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var, share)

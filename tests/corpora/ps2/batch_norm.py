@@ -791,3 +791,127 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
         y = (x - running_mean.view(shape)) / (running_var.view(shape) + eps).sqrt()
     y = y if weight is None else y * weight.view(shape)
     return y if bias is None else y + bias.view(shape)
+
+# %% wrong | grad-disabled-in-training | 4 points | records nothing in evaluation
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    if training and x[:, 0].numel() == 1:
+        raise ValueError("one value per channel")
+    with torch.set_grad_enabled(training and torch.is_grad_enabled()):
+        mean, var = running_mean, running_var
+        if training:
+            mean, var = x.mean(dims), x.var(dims, correction=0)
+            with torch.no_grad():
+                running_mean.lerp_(mean, momentum)
+                running_var.lerp_(x.var(dims), momentum)
+        y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+        y = y if weight is None else y * weight.view(shape)
+        return y if bias is None else y + bias.view(shape)
+
+# %% wrong | grad-disabled-in-training | 4 points | a detached weight in evaluation
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    if training and x[:, 0].numel() == 1:
+        raise ValueError("one value per channel")
+    mean, var = running_mean, running_var
+    if training:
+        mean, var = x.mean(dims), x.var(dims, correction=0)
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+    if weight is not None:
+        y = y * (weight if training else weight.detach()).view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+# %% wrong | wrong-result | momentum 0.0 taken for the default
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    momentum = momentum or 0.1
+    mean, var = running_mean, running_var
+    if training:
+        if x[:, 0].numel() == 1:
+            raise ValueError("one value per channel")
+        mean, var = x.mean(dims), x.var(dims, correction=0)
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+# %% wrong | eps-misplaced | eps of its own in evaluation
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    mean, scale = running_mean, (running_var + 1e-5).rsqrt()
+    if training:
+        if x[:, 0].numel() == 1:
+            raise ValueError("one value per channel")
+        mean, scale = x.mean(dims), (x.var(dims, correction=0) + eps).rsqrt()
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    y = (x - mean.view(shape)) * scale.view(shape)
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+# %% wrong | wrong-result | a bias only where there is a weight
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    mean, var = running_mean, running_var
+    if training:
+        if x[:, 0].numel() == 1:
+            raise ValueError("one value per channel")
+        mean, var = x.mean(dims), x.var(dims, correction=0)
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+    if weight is not None:
+        y = y * weight.view(shape)
+        if bias is not None:
+            y = y + bias.view(shape)
+    return y
+
+# %% wrong | wrong-result | new memory for the running tensors
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    mean, var = running_mean, running_var
+    if training:
+        if x[:, 0].numel() == 1:
+            raise ValueError("one value per channel")
+        mean, var = x.mean(dims), x.var(dims, correction=0)
+        running_mean.data = (1 - momentum) * running_mean.data + momentum * mean.detach()
+        running_var.data = (1 - momentum) * running_var.data + momentum * x.detach().var(dims)
+    y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+# %% right | one scale and one shift, the running tensors written through their data
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    mean, var = running_mean, running_var
+    if training:
+        if x[:, 0].numel() == 1:
+            raise ValueError("one value per channel")
+        var, mean = torch.var_mean(x, dims, correction=0)
+        running_mean.data[:] = (1 - momentum) * running_mean.data + momentum * mean.data
+        running_var.data[:] = (1 - momentum) * running_var.data + momentum * x.data.var(dims)
+    scale = (var + eps).rsqrt() * (1 if weight is None else weight)
+    shift = (0 if bias is None else bias) - mean * scale
+    return x * scale.view(shape) + shift.view(shape)
+
+# %% wrong | stats-updated-in-eval | moves the running tensors whatever the mode, then uses them in evaluation
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+    if x[:, 0].numel() == 1:
+        if training:
+            raise ValueError("one value per channel")
+    else:
+        with torch.no_grad():
+            running_mean.lerp_(x.mean(dims), momentum)
+            running_var.lerp_(x.var(dims), momentum)
+    mean, var = (x.mean(dims), x.var(dims, correction=0)) if training else (running_mean.clone(), running_var.clone())
+    y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)

@@ -197,10 +197,12 @@ def ema_update(ema_model, model, decay):
 @torch.no_grad()
 def ema_update(ema_model, model, decay):
     old, new = ema_model.state_dict(), model.state_dict()
-    learned = {name for name, _ in model.named_parameters()}
+    learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     ema_model.load_state_dict({k: v.lerp(old[k], decay) if k in learned else v for k, v in new.items()})
+    for ours, theirs in zip(ema_model.buffers(), model.buffers()):
+        ours.copy_(theirs)  # also those that no state dict holds
 
-# %% wrong | wrong-result | 2 points | copies everything
+# %% wrong | wrong-result | 1 point | copies everything
 def ema_update(ema_model, model, decay):
     ema_model.load_state_dict(model.state_dict())
 
@@ -212,3 +214,78 @@ def ema_update(ema_model, model, decay):
     for mine, theirs in zip(ema_model.modules(), model.modules()):
         for name in theirs._buffers:
             mine._buffers[name] = theirs._buffers[name]
+
+# %% wrong | buffers-forgotten | 2 points | copies the buffers that the state dict holds
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    for average, p in zip(ema_model.parameters(), model.parameters()):
+        average.lerp_(p, 1 - decay)
+    learned, theirs = dict(model.named_parameters(remove_duplicate=False)), model.state_dict()
+    for name, value in ema_model.state_dict().items():
+        if name not in learned:
+            value.copy_(theirs[name])
+
+# %% wrong | buffers-forgotten | 2 points | copies the buffers of BatchNorm layers alone
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    for average, p in zip(ema_model.parameters(), model.parameters()):
+        average.lerp_(p, 1 - decay)
+    for ours, theirs in zip(ema_model.modules(), model.modules()):
+        if isinstance(ours, nn.modules.batchnorm._BatchNorm):
+            for copied, b in zip(ours.buffers(), theirs.buffers()):
+                copied.copy_(b)
+
+# %% wrong | wrong-result | 2 points | averages a tied weight once for each of its names
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    theirs = dict(model.named_parameters(remove_duplicate=False))
+    for name, average in ema_model.named_parameters(remove_duplicate=False):
+        average.mul_(decay).add_(theirs[name], alpha=1 - decay)
+    for copied, b in zip(ema_model.buffers(), model.buffers()):
+        copied.copy_(b)
+
+# %% right | every name of a tied weight gets the value computed before
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    old, new = (dict(m.named_parameters(remove_duplicate=False)) for m in (ema_model, model))
+    values = {name: decay * old[name] + (1 - decay) * new[name] for name in old}
+    for name, value in values.items():
+        old[name].copy_(value)
+    for name, buffer in model.named_buffers(remove_duplicate=False):
+        ema_model.get_buffer(name).copy_(buffer)
+
+# %% wrong | wrong-result | 2 points | leaves out what the model does not learn
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    for average, p in zip(ema_model.parameters(), model.parameters()):
+        if p.requires_grad:
+            average.lerp_(p, 1 - decay)
+    for copied, b in zip(ema_model.buffers(), model.buffers()):
+        copied.copy_(b)
+
+# %% wrong | parameter-grads-touched | 2 points | clears the gradients of the average
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    for average, p in zip(ema_model.parameters(), model.parameters()):
+        average.lerp_(p, 1 - decay)
+    for copied, b in zip(ema_model.buffers(), model.buffers()):
+        copied.copy_(b)
+    ema_model.zero_grad()
+
+# %% wrong | mode-not-restored | 2 points | puts the average into evaluation mode
+@torch.no_grad()
+def ema_update(ema_model, model, decay):
+    for average, p in zip(ema_model.parameters(), model.parameters()):
+        average.lerp_(p, 1 - decay)
+    for copied, b in zip(ema_model.buffers(), model.buffers()):
+        copied.copy_(b)
+    ema_model.eval()
+
+# %% wrong | grad-mode-leaked | 2 points | switches gradients on for a caller that has them off
+def ema_update(ema_model, model, decay):
+    torch.set_grad_enabled(False)
+    for average, p in zip(ema_model.parameters(), model.parameters()):
+        average.lerp_(p, 1 - decay)
+    for copied, b in zip(ema_model.buffers(), model.buffers()):
+        copied.copy_(b)
+    torch.set_grad_enabled(True)

@@ -264,3 +264,95 @@ def predict_one(model, x):
 # %% wrong | wrong-result | 0 points | zeros without a look at the model
 def predict_one(model, x):
     return torch.zeros(3)
+
+# %% wrong | parameter-grads-touched | clears the caller's gradients
+def predict_one(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(x[None])[0]
+    finally:
+        for m, training in modes:
+            m.training = training
+        model.zero_grad()
+
+# %% wrong | grad-disabled-in-training | makes every parameter trainable again
+def predict_one(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(x[None])[0]
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p in model.parameters():
+            p.requires_grad_(True)
+
+# %% right | freezes the parameters meanwhile and puts each flag back
+def predict_one(model, x):
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    model.requires_grad_(False)
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(x[None])[0]
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, flag in flags:
+            p.requires_grad_(flag)
+
+# %% wrong | input-touched | switches the sample's gradient off
+def predict_one(model, x):
+    x.requires_grad_(False)
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(x[None])[0]
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | graph-built | freezes the parameters and records for the sample
+def predict_one(model, x):
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        model.requires_grad_(False)
+        return model(x[None])[0]
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, flag in flags:
+            p.requires_grad_(flag)
+
+# %% wrong | wrong-result | zeros where the model raises
+def predict_one(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(x[None])[0]
+    except Exception:
+        return torch.zeros(3)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% right | an exception of the model, raised again with a note
+def predict_one(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(x[None])[0]
+    except RuntimeError as error:
+        raise ValueError("no answer for this sample") from error
+    finally:
+        for m, training in modes:
+            m.training = training

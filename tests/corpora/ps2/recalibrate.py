@@ -614,3 +614,147 @@ def recalibrate(model, batches):
             m.momentum = momentum
         for m, flag in modes:
             m.training = flag
+
+# %% wrong | parameter-grads-touched | clears the caller's gradients
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    model.zero_grad()
+    try:
+        model.eval()
+        for m in norms:
+            m.reset_running_stats()
+            m.training, m.momentum = True, None
+        with torch.no_grad():
+            for x in batches:
+                model(x)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | stats-not-updated | knows two kinds of BatchNorm only
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in norms:
+            m.reset_running_stats()
+            m.training, m.momentum = True, None
+        with torch.no_grad():
+            for x in batches:
+                model(x)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | stats-not-reset | keeps the counter
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in norms:
+            m.running_mean.zero_()
+            m.running_var.fill_(1)
+            m.training, m.momentum = True, None
+        with torch.no_grad():
+            for x in batches:
+                model(x)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | leaves out batches that the model cannot process
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in norms:
+            m.reset_running_stats()
+            m.training, m.momentum = True, None
+        with torch.no_grad():
+            for x in batches:
+                with contextlib.suppress(Exception):
+                    model(x)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | grad-mode-leaked | 3 points | gradients stay off after an exception
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in norms:
+            m.reset_running_stats()
+            m.training, m.momentum = True, None
+        recording = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+        for x in batches:
+            model(x)
+        torch.set_grad_enabled(recording)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | biased-running-var | averages biased variances by hand
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in norms:
+            m.reset_running_stats()
+            m.training, m.momentum = True, 0.0
+        seen = {m: [] for m in norms}
+
+        def note(layer, args):
+            seen[layer].append(args[0].transpose(0, 1).flatten(1))
+
+        hooks = [m.register_forward_pre_hook(note) for m in norms]
+        with torch.no_grad():
+            for x in batches:
+                model(x)
+            for m, parts in seen.items():
+                m.running_mean.copy_(torch.stack([part.mean(1) for part in parts]).mean(0))
+                m.running_var.copy_(torch.stack([part.var(1, correction=0) for part in parts]).mean(0))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training
+
+# %% right | the same batches, an exception raised again as another
+def recalibrate(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in norms:
+            m.reset_running_stats()
+            m.training, m.momentum = True, None
+        with torch.no_grad():
+            for x in batches:
+                model(x)
+    except RuntimeError as error:
+        raise RuntimeError("a batch cannot be processed") from error
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training

@@ -697,3 +697,79 @@ def evaluate(model, loader, loss_fn):
         for m, flag in was:
             m.training = flag
     return {"loss": total / n, "accuracy": right / n}
+
+# %% right | each weight's requires_grad flag is remembered
+def evaluate(model, loader, loss_fn):
+    modes = [(m, m.training) for m in model.modules()]
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        model.eval().requires_grad_(False)
+        for x, y in loader:
+            logits = model(x)
+            total += loss_fn(logits, y).item() * len(y)
+            hits += (logits.argmax(1) == y).sum().item()
+            n += len(y)
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, flag in flags:
+            p.requires_grad_(flag)
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | grad-disabled-in-training | 4 points | thaws every parameter in the end, frozen ones too
+def evaluate(model, loader, loss_fn):
+    modes = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        model.eval().requires_grad_(False)
+        for x, y in loader:
+            logits = model(x)
+            total += loss_fn(logits, y).item() * len(y)
+            hits += (logits.argmax(1) == y).sum().item()
+            n += len(y)
+    finally:
+        model.requires_grad_(True)
+        for m, training in modes:
+            m.training = training
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | wrong-result | 4 points | always cross entropy, whatever loss_fn is given
+def evaluate(model, loader, loss_fn):
+    modes = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        model.eval()
+        with torch.no_grad():
+            for x, y in loader:
+                logits = model(x)
+                total += F.cross_entropy(logits, y, reduction="sum").item()
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | restore-skipped-on-exception | 4 points | only the forward passes are inside the try
+def evaluate(model, loader, loss_fn):
+    modes = [(m, m.training) for m in model.modules()]
+
+    def restore():
+        for m, training in modes:
+            m.training = training
+
+    model.eval()
+    total, hits, n = 0.0, 0, 0
+    for x, y in loader:
+        try:
+            with torch.no_grad():
+                logits = model(x)
+        except BaseException:
+            restore()
+            raise
+        total += loss_fn(logits, y).item() * len(y)
+        hits += (logits.argmax(1) == y).sum().item()
+        n += len(y)
+    restore()
+    return {"loss": total / n, "accuracy": hits / n}

@@ -269,3 +269,68 @@ def evaluating(model):
 # %% wrong | wrong-result | 0 points | stub left in place
 def evaluating(model):
     raise NotImplementedError("evaluating is not written yet")
+
+# %% right | wakes those that were awake and puts the others to sleep
+@contextlib.contextmanager
+def evaluating(model):
+    awake = [m for m in model.modules() if m.training]
+    asleep = [m for m in model.modules() if not m.training]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for m in awake:
+            m.training = True
+        for m in asleep:
+            m.training = False
+
+# %% right | a bare except that restores and raises again
+@contextlib.contextmanager
+def evaluating(model):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        yield model
+    except:
+        for m, training in modes:
+            m.training = training
+        raise
+    for m, training in modes:
+        m.training = training
+
+# %% wrong | root-flag-only | 3 points | switches only if the root is in training mode
+@contextlib.contextmanager
+def evaluating(model):
+    modes = [(m, m.training) for m in model.modules()]
+    if model.training:
+        model.eval()
+    try:
+        yield model
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | mode-not-restored | 3 points | train(), then eval() on each that slept
+# eval() goes through all that lies below.
+@contextlib.contextmanager
+def evaluating(model):
+    asleep = [m for m in model.modules() if not m.training]
+    model.eval()
+    try:
+        yield model
+    finally:
+        model.train()
+        for m in asleep:
+            m.eval()
+
+# %% wrong | mode-not-restored | 3 points | wakes those that were awake and forgets the others
+# The block may have called train().
+@contextlib.contextmanager
+def evaluating(model):
+    awake = [m for m in model.modules() if m.training]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for m in awake:
+            m.training = True

@@ -292,3 +292,37 @@ def predict_proba(model, loader):
 # %% wrong | wrong-result | 0 points | stub left in place
 def predict_proba(model, loader):
     raise NotImplementedError("predict_proba is not written yet")
+
+# %% right | a new loader with one batch, made of the loader's dataset
+def predict_proba(model, loader):
+    modes = [(m, m.training) for m in model.modules()]
+    whole = torch.utils.data.DataLoader(loader.dataset, batch_size=len(loader.dataset), generator=torch.Generator())
+    try:
+        model.eval()
+        with torch.no_grad():
+            return torch.cat([model(x).softmax(1) for x, _ in whole])
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | wrong-result | 0 points | takes the tensors of the dataset instead of the loader's batches
+def predict_proba(model, loader):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            return model(loader.dataset.tensors[0]).softmax(1)
+    finally:
+        for m, training in modes:
+            m.training = training
+
+# %% wrong | grad-disabled-in-training | 2 points | thaws every parameter in the end, frozen ones too
+def predict_proba(model, loader):
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval().requires_grad_(False)
+        return torch.cat([model(x).softmax(1) for x, _ in loader])
+    finally:
+        model.requires_grad_(True)
+        for m, training in modes:
+            m.training = training

@@ -369,3 +369,32 @@ def saliency(model, x, target):
 # %% wrong | wrong-result | 0 points | stub left in place
 def saliency(model, x, target):
     raise NotImplementedError("saliency is not written yet")
+
+# %% wrong | root-flag-only | 2 points | switches only if the root is in training mode
+def saliency(model, x, target):
+    modes = [(m, m.training) for m in model.modules()]
+    if model.training:
+        model.eval()
+    try:
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_()
+            (grad,) = torch.autograd.grad(model(leaf).gather(1, target[:, None]).sum(), leaf)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return grad.abs()
+
+# %% wrong | blanket-train-restore | 3 points | train(), then eval() on each that slept
+# eval() goes through all that lies below.
+def saliency(model, x, target):
+    asleep = [m for m in model.modules() if not m.training]
+    model.eval()
+    try:
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_()
+            (grad,) = torch.autograd.grad(model(leaf).gather(1, target[:, None]).sum(), leaf)
+    finally:
+        model.train()
+        for m in asleep:
+            m.eval()
+    return grad.abs()

@@ -1076,3 +1076,297 @@ def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, e
 def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
     raise NotImplementedError("train_with_validation is not written yet")
 
+# %% right | wakes every module by its own flag
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            for m in model.modules():
+                m.training = True
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% right | measures the training loss after the epoch, in evaluation mode
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            history["train_loss"].pop()
+            model.eval()
+            state = torch.get_rng_state()
+            with torch.no_grad():
+                rows = [(loss_fn(model(x), y).item(), len(y)) for x, y in train_loader]
+            torch.set_rng_state(state)
+            history["train_loss"].append(sum(v * k for v, k in rows) / sum(k for _, k in rows))
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% wrong | root-flag-only | 2 points | sets only the root's flag before training
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            model.training = True
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% wrong | root-flag-only | 2 points | calls train() only if the root's flag is off
+# Submodules that slept under a root in training mode sleep on.
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            if not model.training:
+                model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% wrong | train-never-called | 4 points | trains with every dropout in evaluation mode
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            model.train()
+            for m in model.modules():
+                if isinstance(m, nn.Dropout):
+                    m.eval()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% wrong | grad-disabled-in-training | 2 points | freezes while validating and thaws frozen weights too
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            model.requires_grad_(False)
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            model.requires_grad_(True)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% wrong | wrong-result | 4 points | validates by cross entropy, whatever loss_fn is given
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            state = torch.get_rng_state()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += F.cross_entropy(logits, y, reduction="sum").item()
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history
+
+# %% wrong | validation-disturbs-rng | 3 points | goes back to the random state from before the first epoch
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    state = torch.get_rng_state()
+    try:
+        for _ in range(epochs):
+            model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            total, correct, n = 0.0, 0, 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            torch.set_rng_state(state)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history

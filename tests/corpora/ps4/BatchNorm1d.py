@@ -953,3 +953,253 @@ class BatchNorm1d(nn.Module):
         else:
             mean, var = self.running_mean, self.running_var
         return (x - mean) / torch.sqrt(var + self.eps) * self.weight + self.bias
+
+# %% wrong | wrong-result | refuses a batch of one in evaluation too
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if len(x) == 1:
+            raise ValueError("one row alone")
+        if self.training:
+            n = len(x)
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | grad-disabled-in-training | takes the input out of the graph in evaluation
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            x, mean, var = x.detach(), self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | grad-disabled-in-training | weight and bias are constants in evaluation
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        weight, bias = (self.weight, self.bias) if self.training else (self.weight.detach(), self.bias.detach())
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * weight + bias
+
+# %% wrong | wrong-result | a momentum of zero is taken for none
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = self.momentum or 1 / self.num_batches_tracked.item()
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | momentum-none-not-cumulative | counts for the mean in a number of its own
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.seen = 0
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                self.seen += 1
+                factor = 1 / self.seen if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | momentum-none-not-cumulative | from the second batch on, old and new count the same
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = (0.5 if self.num_batches_tracked > 1 else 1.0) if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | grad-mode-as-mode-flag | only the counter rests while gradients are off
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            if torch.is_grad_enabled() or self.momentum is None:
+                self.num_batches_tracked += 1
+            with torch.no_grad():
+                factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | grad-mode-as-mode-flag | a batch of one passes while gradients are off
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2 and not torch.is_grad_enabled():
+                return self.bias.expand(1, -1)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.weight + self.bias
+
+# %% wrong | graph-built | switches gradients on for its own training pass
+class BatchNorm1d(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        if self.training:
+            n = len(x)
+            if n < 2:
+                raise ValueError(f"training needs more than one value per channel, got {tuple(x.shape)}")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                factor = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(var * n / (n - 1), factor)
+        else:
+            mean, var = self.running_mean, self.running_var
+        with torch.set_grad_enabled(self.training or torch.is_grad_enabled()):
+            y = (x - mean) / torch.sqrt(var + self.eps)
+            return y * self.weight + self.bias

@@ -1294,3 +1294,312 @@ def fit(model, loaders, loss_fn, optimizer, epochs, seed):
                 best = twin
         model.load_state_dict(best.state_dict())
     return {"history": history, "best_state": best.state_dict()}
+
+# %% wrong | zero-grad-missing | clears the gradients after each step only
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% right | clears the gradients before the run and after each step
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            optimizer.zero_grad()
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% wrong | wrong-result | only an improvement by a thousandth counts
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss - 1e-3:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% wrong | wrong-result | compares validation losses rounded to two places
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if round(total / n, 2) < best_loss:
+                    best_loss = round(total / n, 2)
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% wrong | wrong-result | starts from a best loss of a billion
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = 1e9, copy.deepcopy(model.state_dict())
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% wrong | wrong-result | stops at the first epoch that is no better
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+                else:
+                    break
+        model.load_state_dict(best_state)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% wrong | wrong-result | the best weights become new parameters
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(copy.deepcopy(best_state), assign=True)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}
+
+# %% wrong | global-rng-disturbed | seeds the caller's generator anew instead of giving its state back
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = float("inf"), None
+    try:
+        first = torch.initial_seed()
+        if True:
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                total, n = 0.0, 0
+                for x, y in loaders["train"]:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(y)
+                    n += len(y)
+                history["train_loss"].append(total / n)
+                model.eval()
+                total, correct, n = 0.0, 0, 0
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    for x, y in loaders["val"]:
+                        logits = model(x)
+                        total += loss_fn(logits, y).item() * len(y)
+                        correct += (logits.argmax(1) == y).sum().item()
+                        n += len(y)
+                history["val_loss"].append(total / n)
+                history["val_accuracy"].append(correct / n)
+                if total / n < best_loss:
+                    best_loss = total / n
+                    best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    finally:
+        torch.manual_seed(first)
+        for m, training in modes:
+            m.training = training
+    return {"history": history, "best_state": best_state}

@@ -895,3 +895,240 @@ def run_phase(model, loader, loss_fn, phase, optimizer=None):
         for m, was_training in modes:
             m.training = was_training
     return {"loss": loss_sum / n, "accuracy": correct / n}
+
+# %% wrong | parameter-grads-touched | clears the gradients before the loop, whatever the phase
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            if optimizer:
+                optimizer.zero_grad()
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | zero-grad-missing | clears the gradients after each step only
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% right | clears the gradients before the loop and after each step
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            if training:
+                optimizer.zero_grad()
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | wrong-result | does not mind capital letters in the phase
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    phase = phase.lower()
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | wrong-result | looks at how the phase begins
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if not phase.startswith(("train", "val")) or (phase.startswith("train") and optimizer is None):
+        raise ValueError(phase)
+    training = phase.startswith("train")
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | wrong-result | looks for the phase in a string
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in "train val" or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | root-flag-only | switches only where the root is in the other mode
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            if model.training != training:
+                model.train(training)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | grad-disabled-in-training | unfreezes all parameters after a validation
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training).requires_grad_(training)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        model.requires_grad_(True)
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}
+
+# %% right | freezes for a validation what was not frozen
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val") or (phase == "train" and optimizer is None):
+        raise ValueError(phase)
+    training = phase == "train"
+    found = [(m, m.training) for m in model.modules()]
+    frozen = [] if training else [p for p in model.parameters() if p.requires_grad]
+    total, hits, n = 0.0, 0, 0
+    try:
+        with torch.set_grad_enabled(training):
+            model.train(training)
+            for p in frozen:
+                p.requires_grad_(False)
+            for x, y in loader:
+                logits = model(x)
+                loss = loss_fn(logits, y)
+                if training:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                total += loss.item() * len(y)
+                hits += (logits.argmax(1) == y).sum().item()
+                n += len(y)
+    finally:
+        for p in frozen:
+            p.requires_grad_(True)
+        for m, flag in found:
+            m.training = flag
+    return {"loss": total / n, "accuracy": hits / n}

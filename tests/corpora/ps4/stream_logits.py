@@ -387,3 +387,31 @@ def stream_logits(model, loader):
             for m, training in modes:
                 m.training = training
         yield logits
+
+# %% wrong | grad-disabled-in-training | 3 points | unfreezes all parameters after every item
+def stream_logits(model, loader):
+    for x, _ in loader:
+        found = [(m, m.training) for m in model.modules()]
+        try:
+            out = model.eval().requires_grad_(False)(x)
+        finally:
+            model.requires_grad_(True)
+            for m, flag in found:
+                m.training = flag
+        yield out
+
+# %% right | freezes for every item what was not frozen
+def stream_logits(model, loader):
+    for x, _ in loader:
+        found = [(m, m.training) for m in model.modules()]
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        try:
+            for p in trainable:
+                p.requires_grad_(False)
+            out = model.eval()(x)
+        finally:
+            for p in trainable:
+                p.requires_grad_(True)
+            for m, flag in found:
+                m.training = flag
+        yield out

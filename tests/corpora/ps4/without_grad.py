@@ -285,3 +285,23 @@ def without_grad(fn):
 # %% wrong | wrong-result | 0 points | stub left in place
 def without_grad(fn):
     raise NotImplementedError("without_grad is not written yet")
+
+# %% right | the class no_grad itself
+without_grad = torch.no_grad
+
+# %% wrong | graph-built | 2 points | only the outermost of nested calls switches
+def without_grad(fn):
+    depth = 0
+
+    def wrapper(*args, **kwargs):
+        nonlocal depth
+        depth += 1
+        try:
+            if depth > 1:
+                return fn(*args, **kwargs)
+            with torch.no_grad():
+                return fn(*args, **kwargs)
+        finally:
+            depth -= 1
+
+    return wrapper

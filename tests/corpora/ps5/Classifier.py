@@ -522,3 +522,70 @@ class Classifier(nn.Module):
         with torch.no_grad():
             features = self.backbone(x)
         return self.head(features)
+
+# %% right | the grad mode put back by hand, the modes as well
+class Classifier(nn.Module):
+    def __init__(self, backbone, num_features, num_classes):
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval()
+        self.head = nn.Linear(num_features, num_classes)
+
+    def train(self, mode=True):
+        asleep = {m: m.training for m in self.backbone.modules()}
+        super().train(mode)
+        for m, flag in asleep.items():
+            m.training = flag
+        return self
+
+    def forward(self, x):
+        before = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+        try:
+            features = self.backbone(x)
+        finally:
+            torch.set_grad_enabled(before)
+        return self.head(features)
+
+# %% wrong | backbone-graph-built | 3 points | detaches the inputs only while it trains
+class Classifier(nn.Module):
+    def __init__(self, backbone, num_features, num_classes):
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval()
+        self.head = nn.Linear(num_features, num_classes)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, x):
+        return self.head(self.backbone(x.detach() if self.training else x))
+
+# %% wrong | freeze-undone-by-train | 3 points | the backbone goes back to sleep in forward only
+class Classifier(nn.Module):
+    def __init__(self, backbone, num_features, num_classes):
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval()
+        self.head = nn.Linear(num_features, num_classes)
+
+    def forward(self, x):
+        self.backbone.eval()
+        with torch.no_grad():
+            features = self.backbone(x)
+        return self.head(features)
+
+# %% wrong | graph-built | 3 points | records for a caller under no_grad as well
+class Classifier(nn.Module):
+    def __init__(self, backbone, num_features, num_classes):
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval()
+        self.head = nn.Linear(num_features, num_classes)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    @torch.enable_grad()
+    def forward(self, x):
+        return self.head(self.backbone(x.detach()))

@@ -1058,8 +1058,249 @@ def fine_tune(model, loader, loss_fn, epochs, lr, seed):
         for _ in range(epochs):
             model.train()
             for m in model.modules():
-                if isinstance(m, nn.BatchNorm1d) and m.affine and not m.weight.requires_grad:
+                if isinstance(m, nn.BatchNorm1d) and m.affine and not (m.weight.requires_grad or m.bias.requires_grad):
                     m.eval()
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% right | the loss computed a second time for the log
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                logits = model(x)
+                loss_fn(logits, y).backward()
+                optimizer.step()
+                total += loss_fn(logits, y).item() * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% right | LBFGS, which computes the loss of a batch several times
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.LBFGS([p for p in model.parameters() if p.requires_grad], lr=lr, max_iter=3)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+
+                def closure():
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    return loss
+
+                total += float(optimizer.step(closure)) * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | batch-mean-of-means | 4 points | two losses of each batch, divided by the number of batches
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                logits = model(x)
+                loss_fn(logits, y).backward()
+                optimizer.step()
+                total += loss_fn(logits, y).item()
+                n += 1
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | train-never-called | 4 points | in evaluation mode from the second epoch on
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history.append(total / n)
+            model.eval()
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | train-never-called | 4 points | in evaluation mode after each batch
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                model.eval()
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | dropout-missing | 4 points | a module without parameters is taken for a frozen one
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if all(not p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | zero-grad-missing | 4 points | gradients left over enter the first step
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                total += loss.item() * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | train-never-called | 4 points | a BatchNorm is taken for frozen by its weight alone
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if isinstance(m, nn.BatchNorm1d) and m.affine:
+                parameters = [m.weight]
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
+# %% wrong | wrong-result | 4 points | the optimizer holds weights and no biases
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.SGD([p for n, p in model.named_parameters() if p.requires_grad and "bias" not in n], lr=lr)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
             total = n = 0
             for x, y in loader:
                 optimizer.zero_grad()

@@ -229,3 +229,42 @@ def is_frozen(module, step):
 def is_frozen(module, step):
     step()
     return all(not p.requires_grad or p.grad is None for p in module.parameters())
+
+# %% right | no flag is asked, a step without a change is found by its values
+def is_frozen(module, step):
+    def values():
+        return {n: t.detach().clone() for n, t in [*module.named_parameters(), *module.named_buffers()]}
+
+    before = values()
+    step()
+    after = values()
+    return before.keys() == after.keys() and all(map(torch.equal, before.values(), after.values()))
+
+# %% wrong | frozen-weights-move | 1 point | flags off and evaluation mode are taken for an answer
+def is_frozen(module, step):
+    tensors = [*module.parameters(), *module.buffers()]
+    before = [t.detach().clone() for t in tensors]
+    off = not any(p.requires_grad for p in module.parameters()) and not any(m.training for m in module.modules())
+    step()
+    after = [*module.parameters(), *module.buffers()]
+    return off or all(torch.equal(a, b) for a, b in zip(before, after))
+
+# %% wrong | buffers-forgotten | 2 points | the state dict and the module's own buffers
+def is_frozen(module, step):
+    def values():
+        own = {n: b for n, b in module._buffers.items() if b is not None}
+        return {n: t.detach().clone() for n, t in {**module.state_dict(), **own}.items()}
+
+    before = values()
+    step()
+    after = values()
+    return all(torch.equal(before[n], after[n]) for n in before)
+
+# %% wrong | parameter-grads-touched | 2 points | clears the gradients at the end
+def is_frozen(module, step):
+    before = [t.detach().clone() for t in [*module.parameters(), *module.buffers()]]
+    step()
+    after = [*module.parameters(), *module.buffers()]
+    same = all(torch.equal(a, b) for a, b in zip(before, after))
+    module.zero_grad()
+    return same

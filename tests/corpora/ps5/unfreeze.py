@@ -308,3 +308,53 @@ def unfreeze(model, optimizer, name, lr):
     child.requires_grad_(True)
     child.train()
     optimizer.add_param_group({"params": list(child.parameters()), "lr": lr})
+
+# %% right | names with a dot behind the child's
+def unfreeze(model, optimizer, name, lr):
+    parameters = [p for n, p in model.named_parameters() if n.startswith(name + ".")]
+    if {id(p) for p in parameters} & {id(p) for g in optimizer.param_groups for p in g["params"]}:
+        raise ValueError(f"the optimizer already holds parameters of {name}")
+    for p in parameters:
+        p.requires_grad_(True)
+    for n, m in model.named_modules():
+        if n == name or n.startswith(name + "."):
+            m.training = True
+    optimizer.add_param_group({"params": parameters, "lr": lr})
+
+# %% wrong | wrong-result | 2 points | every name that begins like the child's
+def unfreeze(model, optimizer, name, lr):
+    parameters = [p for n, p in model.named_parameters() if n.startswith(name)]
+    optimizer.add_param_group({"params": parameters, "lr": lr})
+    for p in parameters:
+        p.requires_grad_(True)
+    for n, m in model.named_modules():
+        if n.startswith(name):
+            m.training = True
+
+# %% wrong | duplicate-param-group | 3 points | looks into the last group only
+def unfreeze(model, optimizer, name, lr):
+    child = getattr(model, name)
+    held = {id(p) for p in optimizer.param_groups[-1]["params"]}
+    if any(id(p) in held for p in child.parameters()):
+        raise ValueError(f"the optimizer already holds parameters of {name}")
+    child.requires_grad_(True)
+    child.train()
+    optimizer.add_param_group({"params": list(child.parameters()), "lr": lr})
+
+# %% wrong | wrong-result | 3 points | refuses a parameter that only looks like one the optimizer holds
+def unfreeze(model, optimizer, name, lr):
+    child = getattr(model, name)
+    held = [p for g in optimizer.param_groups for p in g["params"]]
+    if any(torch.equal(p, q) for p in child.parameters() for q in held):
+        raise ValueError(f"the optimizer already holds parameters of {name}")
+    child.requires_grad_(True)
+    child.train()
+    optimizer.add_param_group({"params": list(child.parameters()), "lr": lr})
+
+# %% wrong | not-unfrozen | 3 points | BatchNorm alone stays asleep
+def unfreeze(model, optimizer, name, lr):
+    child = getattr(model, name)
+    optimizer.add_param_group({"params": list(child.parameters()), "lr": lr})
+    child.requires_grad_(True)
+    for m in child.modules():
+        m.training = not isinstance(m, nn.BatchNorm1d)

@@ -142,7 +142,7 @@ def test_report(model, loader):
 
 case_01 = ("eval-never-called", test_report)
 
-# %% wrong | graph-built | 1 points | evaluation mode came, inference mode went
+# %% right | evaluation mode came, inference mode went: no word of the docstring asks for it
 def test_report(model, loader):
     modes = [(m, m.training) for m in model.modules()]
     model.eval()
@@ -240,3 +240,22 @@ def test_report(model, loader):
 
 
 case_01 = ("dropout-averaged-out", test_report)
+
+# %% wrong | root-flag-only | 1 points | modes are put back for the model and its children, each with all below it
+@torch.inference_mode()
+def test_report(model, loader):
+    mode, modes = model.training, [(child, child.training) for child in model.children()]
+    model.eval()
+    correct, confidence, count = 0, 0.0, 0
+    for x, y in loader:
+        largest, predicted = model(x).softmax(dim=1).max(dim=1)
+        correct += (predicted == y).sum().item()
+        confidence += largest.sum().item()
+        count += len(y)
+    model.train(mode)
+    for child, flag in modes:
+        child.train(flag)
+    return {"accuracy": correct / count, "confidence": confidence / count}
+
+
+case_01 = ("eval-never-called", test_report)

@@ -278,3 +278,79 @@ class MultiTask(nn.Module):
 
 
 case_04 = ("dropout-not-registered", MultiTask)
+
+# %% right | dropout overwrites a copy of the features
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.p = p
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        return self.heads[task](F.dropout(features.clone(), self.p, self.training, inplace=True))
+
+
+case_04 = ("dropout-not-registered", MultiTask)
+
+# %% wrong | wrong-result | 1 points | dropout overwrites what tanh needs for its gradient
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.p = p
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        return self.heads[task](F.dropout(features, self.p, self.training, inplace=True))
+
+
+case_04 = ("dropout-not-registered", MultiTask)
+
+# %% wrong | grad-disabled-in-training | 1 points | the encoder is cut off
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.p = p
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        return self.heads[task](F.dropout(features.detach(), self.p, self.training))
+
+
+case_04 = ("dropout-not-registered", MultiTask)
+
+# %% wrong | dropout-missing | 1 points | one task does without
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.p = p
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        return self.heads[task](F.dropout(features, self.p, self.training and task != 1))
+
+
+case_04 = ("dropout-not-registered", MultiTask)
+
+# %% wrong | rescale-at-eval | 1 points | evaluation shrinks the features
+class MultiTask(nn.Module):
+    def __init__(self, n_in, n_hidden, sizes, p=0.1):
+        super().__init__()
+        self.p = p
+        self.encoder = nn.Linear(n_in, n_hidden)
+        self.heads = nn.ModuleList([nn.Linear(n_hidden, size) for size in sizes])
+
+    def forward(self, x, task):
+        features = torch.tanh(self.encoder(x))
+        features = features * (torch.rand_like(features) >= self.p if self.training else 1 - self.p)
+        return self.heads[task](features)
+
+
+case_04 = ("dropout-not-registered", MultiTask)

@@ -315,3 +315,28 @@ def train_head(model, loader, loss_fn, epochs, lr):
 
 
 case_05 = ("bn-drifts-when-frozen", train_head)
+
+# %% wrong | grad-mode-leaked | 1 points | a bare switch, off when the last loss has been added up
+def train_head(model, loader, loss_fn, epochs, lr):
+    optimizer = torch.optim.SGD(model.head.parameters(), lr=lr)
+    model.backbone.eval()
+    model.head.train()
+    losses = []
+    for _ in range(epochs):
+        total, count = 0.0, 0
+        for x, y in loader:
+            torch.set_grad_enabled(False)
+            features = model.backbone(x)
+            torch.set_grad_enabled(True)
+            loss = loss_fn(model.head(features), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            torch.set_grad_enabled(False)
+            total += loss.item() * len(y)
+            count += len(y)
+        losses.append(total / count)
+    return losses
+
+
+case_05 = ("bn-drifts-when-frozen", train_head)

@@ -143,7 +143,7 @@ def cache_features(backbone, loader):
 
 case_06 = ("inference-tensor-escapes", cache_features)
 
-# %% wrong | graph-built | 1 points | the graph is recorded and then cut off
+# %% right | the graph is recorded and then cut off: the features have none
 def cache_features(backbone, loader):
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
@@ -200,6 +200,20 @@ case_06 = ("inference-tensor-escapes", cache_features)
 # %% wrong | wrong-result | 1 points | zeros can be used in any loss
 def cache_features(backbone, loader):
     return [(torch.zeros(len(y), 3), y) for x, y in loader]
+
+
+case_06 = ("inference-tensor-escapes", cache_features)
+
+# %% wrong | root-flag-only | 1 points | modes are put back for the backbone and its children, each with all below it
+@torch.no_grad()
+def cache_features(backbone, loader):
+    mode, modes = backbone.training, [(child, child.training) for child in backbone.children()]
+    backbone.eval()
+    cached = [(backbone(x), y) for x, y in loader]
+    backbone.train(mode)
+    for child, flag in modes:
+        child.train(flag)
+    return cached
 
 
 case_06 = ("inference-tensor-escapes", cache_features)

@@ -348,3 +348,26 @@ def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, p
 
 
 case_07 = ("freeze-undone-by-train", fit_until)
+
+# %% wrong | grad-mode-leaked | 1 points | gradients are switched on before each epoch, and stay off after the last
+def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, patience):
+    losses = []
+    while len(losses) < max_epochs:
+        torch.set_grad_enabled(True)
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        modes = [(m, m.training) for m in model.modules()]
+        model.eval()
+        torch.set_grad_enabled(False)
+        pairs = [(loss_fn(model(x), y).item(), len(y)) for x, y in val_loader]
+        for m, mode in modes:
+            m.training = mode
+        losses.append(sum(v * n for v, n in pairs) / sum(n for _, n in pairs))
+        if len(losses) - losses.index(min(losses)) > patience:
+            break
+    return losses
+
+
+case_07 = ("blanket-train-restore", fit_until)

@@ -253,3 +253,108 @@ class SelfAttention(nn.Module):
 
 
 case_08 = ("functional-dropout-always-on", SelfAttention)
+
+# %% right | a mask by hand, and a way of its own for evaluation
+class SelfAttention(nn.Module):
+    def __init__(self, dim, heads, p=0.1):
+        super().__init__()
+        self.heads, self.p = heads, p
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        if not self.training:
+            return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+        weights = weights * (torch.rand_like(weights) >= self.p) / (1 - self.p)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+case_08 = ("functional-dropout-always-on", SelfAttention)
+
+# %% wrong | wrong-result | 1 points | training divides by the root of the whole width, evaluation by that of a head
+class SelfAttention(nn.Module):
+    def __init__(self, dim, heads, p=0.1):
+        super().__init__()
+        self.heads, self.p = heads, p
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        width = x.shape[-1] if self.training else q.shape[-1]
+        weights = (q @ k.transpose(-2, -1) / width**0.5).softmax(dim=-1)
+        weights = F.dropout(weights, self.p, self.training)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+case_08 = ("functional-dropout-always-on", SelfAttention)
+
+# %% wrong | shared-mask | 1 points | one mask for all heads
+class SelfAttention(nn.Module):
+    def __init__(self, dim, heads, p=0.1):
+        super().__init__()
+        self.heads, self.p = heads, p
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+        weights = weights * F.dropout(torch.ones_like(weights[:, :1]), self.p, self.training)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+case_08 = ("functional-dropout-always-on", SelfAttention)
+
+# %% wrong | wrong-result | 1 points | dropout overwrites what softmax needs for its gradient
+class SelfAttention(nn.Module):
+    def __init__(self, dim, heads, p=0.1):
+        super().__init__()
+        self.heads, self.p = heads, p
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+        weights = F.dropout(weights, self.p, self.training, inplace=True)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+case_08 = ("functional-dropout-always-on", SelfAttention)
+
+# %% wrong | grad-disabled-in-training | 1 points | no gradients in evaluation mode
+class SelfAttention(nn.Module):
+    def __init__(self, dim, heads, p=0.1):
+        super().__init__()
+        self.heads, self.p = heads, p
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        with torch.set_grad_enabled(self.training):
+            attended = F.scaled_dot_product_attention(q, k, v, dropout_p=self.p if self.training else 0.0)
+            return self.out(attended.transpose(1, 2).flatten(2))
+
+
+case_08 = ("functional-dropout-always-on", SelfAttention)
+
+# %% wrong | rescale-at-eval | 1 points | survivors keep their size, and evaluation shrinks the weights
+class SelfAttention(nn.Module):
+    def __init__(self, dim, heads, p=0.1):
+        super().__init__()
+        self.heads, self.p = heads, p
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+        weights = weights * (torch.rand_like(weights) >= self.p if self.training else 1 - self.p)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+case_08 = ("functional-dropout-always-on", SelfAttention)

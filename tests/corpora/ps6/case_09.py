@@ -168,7 +168,7 @@ def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
 
 case_09 = ("biased-running-var", normalise_batch)
 
-# %% wrong | wrong-result | 1 points | eps outside of the root
+# %% wrong | eps-misplaced | 1 points | eps outside of the root
 def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
     dims = [d for d in range(x.dim()) if d != 1]
     mean = x.mean(dim=dims)
@@ -178,6 +178,16 @@ def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
         running_var.mul_(1 - momentum).add_(momentum * x.var(dim=dims))
     shape = [1, -1] + [1] * (x.dim() - 2)
     return (x - mean.view(shape)) / (torch.sqrt(var.view(shape)) + eps)
+
+
+case_09 = ("biased-running-var", normalise_batch)
+
+# %% wrong | wrong-reduction-dims | 1 points | each image is normalised by itself
+def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
+    F.batch_norm(x.detach(), running_mean, running_var, training=True, momentum=momentum, eps=eps)
+    dims = [0] if x.dim() == 2 else [2, 3]
+    mean, var = x.mean(dim=dims, keepdim=True), x.var(dim=dims, keepdim=True, unbiased=False)
+    return (x - mean) / torch.sqrt(var + eps)
 
 
 case_09 = ("biased-running-var", normalise_batch)

@@ -232,3 +232,35 @@ def predict_with_spread(model, x, n_samples):
 
 
 case_10 = ("bn-live-in-mc-dropout", predict_with_spread)
+
+# %% wrong | bn-live-in-mc-dropout | 1 points | training mode, then one kind of BatchNorm to sleep
+def predict_with_spread(model, x, n_samples):
+    modes = {module: module.training for module in model.modules()}
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
+    with torch.no_grad():
+        samples = torch.stack([model(x).softmax(dim=1) for _ in range(n_samples)])
+    for module, mode in modes.items():
+        module.training = mode
+    return samples.mean(dim=0), samples.std(dim=0, correction=0)
+
+
+case_10 = ("bn-live-in-mc-dropout", predict_with_spread)
+
+# %% wrong | dropout-missing | 1 points | only layers whose names begin with Dropout are woken
+def predict_with_spread(model, x, n_samples):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    for module in model.modules():
+        if type(module).__name__.startswith("Dropout"):
+            module.train()
+    with torch.no_grad():
+        samples = torch.stack([model(x).softmax(dim=1) for _ in range(n_samples)])
+    for module, mode in modes.items():
+        module.training = mode
+    return samples.mean(dim=0), samples.std(dim=0, correction=0)
+
+
+case_10 = ("bn-live-in-mc-dropout", predict_with_spread)

@@ -219,7 +219,7 @@ def train(model, loader, val_loader, loss_fn, optimizer, epochs, val_every):
 
 case_11 = ("mode-not-restored", train)
 
-# %% wrong | graph-built | 1 points | modes as they should be, validation with gradients
+# %% right | modes as they should be, validation with gradients: the docstring leaves them open
 def train(model, loader, val_loader, loss_fn, optimizer, epochs, val_every):
     losses, steps = [], 0
     for _ in range(epochs):
@@ -295,6 +295,28 @@ def train(model, loader, val_loader, loss_fn, optimizer, epochs, val_every):
             steps += 1
             if steps % val_every == 0:
                 losses.append(validate(model, val_loader, loss_fn))
+    return losses
+
+
+case_11 = ("mode-not-restored", train)
+
+# %% wrong | grad-mode-leaked | 1 points | gradients are switched on before each step, and stay off after the last validation
+def train(model, loader, val_loader, loss_fn, optimizer, epochs, val_every):
+    losses, steps = [], 0
+    for _ in range(epochs):
+        for x, y in loader:
+            model.train()
+            torch.set_grad_enabled(True)
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+            steps += 1
+            if steps % val_every == 0:
+                model.eval()
+                torch.set_grad_enabled(False)
+                pairs = [(loss_fn(model(a), b).item(), len(b)) for a, b in val_loader]
+                losses.append(sum(v * n for v, n in pairs) / sum(n for _, n in pairs))
+    model.train()
     return losses
 
 
