@@ -126,7 +126,6 @@ class _Snapshot:
         self.grad = torch.is_grad_enabled()
         self.inference = torch.is_inference_mode_enabled()
         self.rng = torch.get_rng_state()
-        self.origin = torch.initial_seed()  # part of the state: who puts that back has not seeded anew
         self.dtype = torch.get_default_dtype()
         self.modes = {m: {n: mode_of(s) for n, s in _submodules(model)} for m, model in watched.models.items()}
         self.settings = {m: _settings(model) for m, model in watched.models.items()}
@@ -161,7 +160,6 @@ class _Snapshot:
             "grad_before": self.grad,
             "grad_after": after.grad,
             "inference_after": after.inference and not self.inference,
-            "reseeded": self.origin != after.origin,
             "rng_moved": not torch.equal(self.rng, after.rng),
             "dtype_changed": self.dtype != after.dtype,
             "params": _differing(self.params, after.params),
