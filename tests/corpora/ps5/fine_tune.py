@@ -1099,6 +1099,35 @@ def fine_tune(model, loader, loss_fn, epochs, lr, seed):
         m.training = t
     return history
 
+# %% right | LBFGS, which computes the loss of a batch several times
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = [(m, m.training) for m in model.modules()]
+    optimizer = torch.optim.LBFGS([p for p in model.parameters() if p.requires_grad], lr=lr, max_iter=3)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.train()
+        for m in model.modules():
+            parameters = list(m.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                m.eval()
+        for _ in range(epochs):
+            total = n = 0
+            for x, y in loader:
+
+                def closure():
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    return loss
+
+                total += optimizer.step(closure).item() * len(y)
+                n += len(y)
+            history.append(total / n)
+    for m, t in modes:
+        m.training = t
+    return history
+
 # %% wrong | batch-mean-of-means | 4 points | two losses of each batch, divided by the number of batches
 def fine_tune(model, loader, loss_fn, epochs, lr, seed):
     modes = [(m, m.training) for m in model.modules()]
