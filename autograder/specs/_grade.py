@@ -117,6 +117,7 @@ def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
     else:
         with own_surroundings():
             exercise.judge(known["cases"], cases, verdict)
+        _judge_seeding(verdict, known["cases"])
     findings = []
     for check, outcome in verdict.outcomes():
         if outcome.passed:
@@ -142,6 +143,16 @@ def _expect(known: Any, cases: Mapping[str, Any]) -> None:
         raise _evidence.EvidenceError("not evidence of this exercise: other cases than it has")
     if not all(isinstance(evidence, dict) for evidence in told.values()):
         raise _evidence.EvidenceError("not evidence of this exercise: a case without a record")
+
+
+def _judge_seeding(verdict: Verdict, evidence: Mapping[str, Any]) -> None:
+    """No exercise lets the global generator go on from a seed that its caller has not chosen."""
+    if any(r.get("reseeded") for case in evidence.values() for r in _calls(case) if r["ended"] == "returned"):
+        verdict.fail_if_nothing_else(
+            "global-rng-disturbed",
+            expected="the global random generator goes on from where it was",
+            seen="it was given another seed",
+        )
 
 
 def _calls(evidence: Any) -> Iterator[Mapping[str, Any]]:

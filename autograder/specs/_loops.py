@@ -294,6 +294,8 @@ def training_mistake(record: Record) -> tuple[str, str]:
         return "root-flag-only", "the model's own flag says training, its layers work as in evaluation"
     if not record["params"]:
         return "wrong-result", "no parameter changed"
+    if record["reseeded"]:
+        return "global-rng-disturbed", "the global random generator was given another seed"
     return "wrong-result", f"other weights, after {steps} steps"
 
 

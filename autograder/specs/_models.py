@@ -31,6 +31,7 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         # not torch.manual_seed: for the GPUs that there are not, it notes a stack trace at every call
         torch.default_generator.manual_seed(seed)
+        torch.rand(1)  # so that who seeds it like this in there changes it
         yield
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ._judging import live_calls
 from ._limit import attempt
 from ._probe import Probe
 
@@ -86,6 +87,11 @@ def switching_raised(record: Record) -> bool:
 def awake(record: Record) -> bool:
     """Whether some submodule's own flag says training after the call."""
     return any(flag for subs in record["modes_after"].values() for flag in subs.values())
+
+
+def why_random(known: Mapping[str, Any]) -> str:
+    """As `why_awake`, for calls that gave the same: numbers that no dropout drew have another cause."""
+    return why_awake(known) if "dropout" in live_calls(known["eval"][0]) else "global-rng-disturbed"
 
 
 def why_awake(known: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from . import _limit
 from ._evidence import describe
 from ._limit import attempt
 
+_OWN_SEED = 7_130_915
 #: Rows of the trace that travel with the evidence.
 _MOST_ROWS = 1_500
 
@@ -65,12 +66,13 @@ class Probe:
         watched = Watched(models or {}, tensors or {})
         with _guarded():
             before = _Snapshot(watched)
-            library = _library()
+            places = _watched_places(watched)
+            library = [dict(vars(place)) for place in places]
             trace = ModeTrace(max_events=_MOST_ROWS, **watched.models)
             with trace:
                 value, outcome = attempt(lambda: function(*args, **kwargs), self._left)
             after = _Snapshot(watched)
-            record = {**outcome, **before.compared_with(after), "library": _replaced(library)}
+            record = {**outcome, **before.compared_with(after), "library": _replaced(places, library)}
             if outcome["ended"] == "returned":
                 record["value"], taking = attempt(lambda: take(value), max(self._left, 1.0))
                 if taking["ended"] != "returned":
@@ -97,6 +99,9 @@ def own_surroundings() -> Iterator[None]:
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+            # not as the learner left it: who seeds with the number that the notebook was seeded with is to be seen
+            torch.default_generator.manual_seed(_OWN_SEED)
+            torch.rand(1)
             yield
     finally:
         torch.set_num_threads(threads)
@@ -126,10 +131,12 @@ class _Snapshot:
         self.grad = torch.is_grad_enabled()
         self.inference = torch.is_inference_mode_enabled()
         self.rng = torch.get_rng_state()
+        self.origin = torch.initial_seed()  # part of the state: who puts the state back has not seeded anew
         self.dtype = torch.get_default_dtype()
-        self.modes = {m: {n: mode_of(s) for n, s in _submodules(model)} for m, model in watched.models.items()}
-        self.settings = {m: _settings(model) for m, model in watched.models.items()}
-        self.hooks = {m: _hooks(model) for m, model in watched.models.items()}
+        trees = {m: dict(model.named_modules()) for m, model in watched.models.items()}
+        self.modes = {m: {n: mode_of(s) for n, s in tree.items()} for m, tree in trees.items()}
+        self.settings = {m: _settings(tree) for m, tree in trees.items()}
+        self.hooks = {m: _hooks(tree) for m, tree in trees.items()}
         self.params: dict[str, torch.Tensor] = {}
         self.identity: dict[str, int] = {}
         self.buffers: dict[str, torch.Tensor] = {}
@@ -160,6 +167,7 @@ class _Snapshot:
             "grad_before": self.grad,
             "grad_after": after.grad,
             "inference_after": after.inference and not self.inference,
+            "reseeded": self.origin != after.origin,
             "rng_moved": not torch.equal(self.rng, after.rng),
             "dtype_changed": self.dtype != after.dtype,
             "params": _differing(self.params, after.params),
@@ -175,24 +183,20 @@ class _Snapshot:
         }
 
 
-def _submodules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return model.named_modules(remove_duplicate=True)
-
-
-def _hooks(model: nn.Module) -> int:
+def _hooks(tree: Mapping[str, nn.Module]) -> int:
     return sum(
         len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) + len(m._backward_pre_hooks)
-        for m in model.modules()
+        for m in tree.values()
     )
 
 
-def _settings(model: nn.Module) -> dict[str, Any]:
+def _settings(tree: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Plain attributes of all submodules (a dropout's p, a BatchNorm's momentum), except the mode."""
     return {
         f"{n}.{k}": v
-        for n, m in _submodules(model)
+        for n, m in tree.items()
         for k, v in vars(m).items()
-        if k != "training" and not k.startswith("_") and (v is None or isinstance(v, (bool, int, float, str)))
+        if (v is None or isinstance(v, (bool, int, float, str))) and k != "training" and not str(k).startswith("_")
     }
 
 
@@ -248,14 +252,20 @@ _WATCHED_PLACES: tuple[Any, ...] = (
 )
 
 
-def _library() -> list[dict[str, Any]]:
-    return [dict(vars(place)) for place in _WATCHED_PLACES]
+_OWN_PACKAGE = __name__.partition(".")[0]
 
 
-def _replaced(before: list[dict[str, Any]]) -> list[str]:
+def _watched_places(watched: Watched) -> list[Any]:
+    """Where functions are not to be replaced: the library's modules and classes, and those of the models given."""
+    classes = dict.fromkeys(type(m) for model in watched.models.values() for m in model.modules())
+    ours = [c for c in classes if c not in _WATCHED_PLACES and c.__module__.startswith(("torch.", _OWN_PACKAGE))]
+    return [*_WATCHED_PLACES, *ours]
+
+
+def _replaced(places: list[Any], before: list[dict[str, Any]]) -> list[str]:
     """Names of library functions that are not what they were; names that torch loads lazily are new, not replaced."""
     changed = []
-    for place, names in zip(_WATCHED_PLACES, before, strict=True):
+    for place, names in zip(places, before, strict=True):
         now = vars(place)
         if now.keys() == names.keys() and not any(map(operator.is_not, now.values(), names.values())):
             continue

@@ -1043,6 +1043,7 @@ class FromKerasMomentum(Exercise):
             if as_float(record["value"]) is None:
                 mistake = "tensor-not-float" if record["value"]["type"] == "Tensor" else "wrong-result"
                 blame(verdict, "momentum", mistake, expected=expected, seen=named(record["value"]))
+            judge_undisturbed(verdict, "momentum", record)
 
 
 # ---------------------------------------------------------------------- predict_one

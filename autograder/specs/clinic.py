@@ -70,7 +70,7 @@ from ._models import (
     quiet_loader,
     seeded,
 )
-from ._own_modules import make, other_switch, why_awake
+from ._own_modules import make, other_switch, why_awake, why_random
 from ._probe import Probe
 from .misconceptions import REGISTRY, Misconception
 
@@ -604,9 +604,10 @@ def _judge_evaluation(verdict: Verdict, known: Mapping[str, Any], right: torch.T
         verdict.fail(_REPAIR, "wrong-result", expected=f"a tensor of shape {tuple(right.shape)}",
                      seen=named(known["eval"][0]["value"]), cause="")  # fmt: skip
         return
-    if not torch.equal(first, second) or known["eval"][0]["rng_moved"]:
-        seen = "two different outputs" if not torch.equal(first, second) else "random numbers were drawn"
-        blame(verdict, _REPAIR, why_awake(known), expected=expected, seen=seen)
+    same = torch.equal(first, second)
+    if not same or known["eval"][0]["rng_moved"]:
+        seen = "random numbers were drawn" if same else "two different outputs"
+        blame(verdict, _REPAIR, (why_random if same else why_awake)(known), expected=expected, seen=seen)
     if close(first, scaled):
         verdict.fail(_REPAIR, "rescale-at-eval", expected=expected, seen="the numbers that 1 - p as a factor makes")
     verdict.require(_REPAIR, close(first, right), expected=expected, seen="other numbers", cause="")

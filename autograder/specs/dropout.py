@@ -56,7 +56,7 @@ from ._models import (
     mixed_modes,
     seeded,
 )
-from ._own_modules import awake, make, other_switch, returns_itself, switching_raised, why_awake
+from ._own_modules import awake, make, other_switch, returns_itself, switching_raised, why_awake, why_random
 from ._probe import Probe
 
 _SET = "ps1-dropout"
@@ -805,7 +805,8 @@ class Classifier(Exercise):
         asleep = same and not known["eval"][0]["rng_moved"]
         if not asleep:
             verdict.fail(
-                "evaluation", why_awake(known), expected="after eval() two calls give the same logits",
+                "evaluation", (why_random if same else why_awake)(known),
+                expected="after eval() two calls give the same logits",
                 seen="random numbers were drawn" if same else "two different results",
             )
         verdict.require("evaluation", True, expected="", seen="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -203,13 +203,28 @@ def _asleep(layers: Sequence[nn.Module], awake: nn.Module, generator: torch.Gene
             return sorted(half)
 
 
-def _zoo(shared: bool = False) -> nn.Module:
+def _corner() -> nn.Module:
+    """A few layers of both families, where what is asked has nothing to do with which kinds there are."""
     model = nn.Module()
     model.stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout2d(0.2))
     model.blocks = nn.ModuleList(
         [
             nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False), nn.Dropout(0.0)),
             nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.AlphaDropout(0.3)),
+        ]
+    )
+    model.Upper = nn.Sequential(nn.Sequential(nn.Sequential(nn.BatchNorm1d(4))))
+    model.tail = nn.Module()
+    model.tail.own = _OwnDropout(0.3)
+    model.add_module("tail-2", nn.Sequential(nn.Dropout(0.2)))  # before "tail.own" as strings are sorted
+    return model
+
+
+def _zoo() -> nn.Module:
+    """Every kind that a candidate may know or forget, or take for one of the family."""
+    model = _corner()
+    model.blocks.extend(
+        [
             nn.Sequential(nn.Dropout1d(0.1), nn.Dropout3d(0.1), nn.BatchNorm3d(2), nn.FeatureAlphaDropout(0.2)),
             nn.Sequential(
                 nn.BatchNorm1d(4, momentum=None),
@@ -224,7 +239,6 @@ def _zoo(shared: bool = False) -> nn.Module:
     # more than ten, so that "10" comes before "2"
     model.row = nn.Sequential(*(nn.Dropout(0.1) if i % 2 else nn.Identity() for i in range(12)))
     model.encoder = nn.TransformerEncoderLayer(4, 2, 8)
-    model.Upper = nn.Sequential(nn.Sequential(nn.Sequential(nn.BatchNorm1d(4))))
     model.register_module("nothing", None)
     model.decoys = nn.ModuleDict(
         {
@@ -241,16 +255,37 @@ def _zoo(shared: bool = False) -> nn.Module:
             "identity": nn.Identity(),
         }
     )
-    model.tail = nn.Module()
-    model.tail.own = _OwnDropout(0.3)
     model.tail.sync = nn.SyncBatchNorm(4)
-    model.add_module("tail-2", nn.Sequential(nn.Dropout(0.2)))  # before "tail.own" as strings are sorted
-    if shared:
-        model.again = model.stem[3]
     return model
 
 
+_FAMILY = (DROPOUT_FAMILY, BATCHNORM_FAMILY)
+#: Cases with every kind of layer.
+_WHOLE = ("all", "mixed", "asleep root")
 _HALF_ASLEEP = ("mixed", "asleep root", "again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """What a case's model holds: its own flag, the family's kinds and which of them are live, by qualified name."""
+
+    root: bool
+    kinds: Mapping[str, str]
+    family: frozenset[str]
+    dropouts: frozenset[str]
+    live: list[str]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> _Truth:
+        modules = dict(model.named_modules())
+        family = frozenset(n for n, m in modules.items() if isinstance(m, _FAMILY))
+        return cls(
+            model.training,
+            {n: type(m).__name__ for n, m in modules.items()},
+            family,
+            frozenset(n for n in family if isinstance(modules[n], DROPOUT_FAMILY)),
+            sorted(n for n in family if modules[n].training),
+        )
 
 
 class LiveModules(Exercise):
@@ -279,19 +314,29 @@ class LiveModules(Exercise):
         return list(cases.values())
 
     def _model(self, case: Case) -> nn.Module:
+        return self._switched(build(lambda: self._layers(case), case.seed), case)
+
+    def _layers(self, case: Case) -> nn.Module:
         if case.name.startswith("single"):
-            layer = nn.BatchNorm1d(3) if case.name == "single norm" else nn.Dropout(0.5)
-            return layer.train(case.name != "single asleep")
+            return nn.BatchNorm1d(3) if case.name == "single norm" else nn.Dropout(0.5)
         if case.name == "none":
-            return nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU(), nn.LayerNorm(2))).train()
-        model = build(lambda: _zoo(case.name == "shared"), case.seed).train()
+            return nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU(), nn.LayerNorm(2)))
+        if case.name in _WHOLE:
+            return _zoo()
+        model = _corner()
+        if case.name == "shared":
+            model.again = model.stem[3]
+        return model
+
+    def _switched(self, model: nn.Module, case: Case) -> nn.Module:
+        model.train()
         if case.name in _HALF_ASLEEP:
             g = case.generator(1)
-            listening = [m for m in model.modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))]
+            listening = [m for m in model.modules() if isinstance(m, _FAMILY)]
             for i in _asleep(listening, model.blocks[0], g):
                 listening[i].training = False
             model.blocks[0].training = False  # a container's own flag says nothing about what it holds
-            model.training = case.name != "asleep root"
+        model.training = case.name not in ("asleep root", "single asleep")
         return model
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
@@ -311,16 +356,13 @@ class LiveModules(Exercise):
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         records = []
-        answers: dict[str, tuple[list[str], list[str]]] = {}
-        models = {name: self._model(case) for name, case in cases.items()}
-        for name, model in models.items():
+        answers: dict[str, list[str]] = {}
+        truths = self._truths(cases)
+        for name in cases:
             record = evidence[name]["call"]
             if not verdict.ended(record):
                 return
             records.append(record)
-            right = sorted(
-                n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY)) and m.training
-            )
             listed = items(record["value"])
             odd = next((i for i in listed or () if i["type"] != "str"), None)
             if listed is None or odd is not None:
@@ -331,29 +373,33 @@ class LiveModules(Exercise):
                 "names", record["value"]["type"] == "list", expected="a sorted list of names",
                 seen=named(record["value"]), cause="",
             )  # fmt: skip
-            answers[name] = ([i["value"] for i in listed], right)
-        self._family(verdict, answers, models)
-        self._flags(verdict, answers, models)
-        self._names(verdict, answers)
+            answers[name] = [i["value"] for i in listed]
+        self._family(verdict, set(answers["all"]), truths["all"])
+        self._flags(verdict, answers, truths)
+        self._names(verdict, answers, truths)
         for record in records:
             judge_undisturbed(verdict, "names", record)
         judge_modes(verdict, "names", records, unasked=True)
-        if answers and all(not got for got, right in answers.values()):
+        if not any(answers.values()):
             verdict.stop(
                 "wrong-result", expected="the names of the live layers", seen="an empty list for every model", cause=""
             )
 
-    def _family(self, verdict: Verdict, answers: Mapping[str, Any], models: Mapping[str, nn.Module]) -> None:
-        if "all" not in answers:
-            return
-        got, right = map(set, answers["all"])
-        model = dict(models["all"].named_modules())
+    def _truths(self, cases: Mapping[str, Case]) -> dict[str, _Truth]:
+        """Flags and names do not depend on the values of parameters: one model serves all cases with its layers."""
+        whole = self._layers(cases["all"])
+        return {
+            name: _Truth.of(self._switched(whole if name in _WHOLE else self._layers(case), case))
+            for name, case in cases.items()
+        }
+
+    def _family(self, verdict: Verdict, got: set[str], truth: _Truth) -> None:
+        right = set(truth.live)
         missing, extra = sorted(right - got), sorted(got - right)
         expected = f"{len(right)} layers, every one of PyTorch's dropout and BatchNorm family"
         if missing:
-            dropouts = {n for n in right if isinstance(model[n], DROPOUT_FAMILY)}
-            mistake = "dropout-missing" if dropouts <= set(missing) and set(missing) == dropouts else "wrong-result"
-            kind = type(model[missing[0]]).__name__
+            mistake = "dropout-missing" if set(missing) == truth.dropouts else "wrong-result"
+            kind = truth.kinds[missing[0]]
             verdict.fail(
                 "family",
                 mistake,
@@ -362,21 +408,18 @@ class LiveModules(Exercise):
                 cause=None if mistake == "dropout-missing" else "",
             )
         elif extra:
-            kind = type(model[extra[0]]).__name__ if extra[0] in model else "name that the model does not have"
+            kind = truth.kinds.get(extra[0], "name that the model does not have")
             seen = f"{len(extra)} too many, {with_article(kind)} for one"
             verdict.fail("family", "wrong-result", expected=expected, seen=seen, cause="")
         else:
             verdict.require("family", True, expected="", seen="")
 
-    def _flags(self, verdict: Verdict, answers: Mapping[str, Any], models: Mapping[str, nn.Module]) -> None:
-        whole = set(answers.get("all", ([], []))[0])
+    def _flags(self, verdict: Verdict, answers: Mapping[str, list[str]], truths: Mapping[str, _Truth]) -> None:
+        whole = set(answers["all"])
         rows = []
         for name in _HALF_ASLEEP:
-            if name in answers:
-                got, right = map(set, answers[name])
-                model = models[name]
-                family = {n for n, m in model.named_modules() if isinstance(m, (DROPOUT_FAMILY, BATCHNORM_FAMILY))}
-                rows.append((got & family, right, whole & family, model.training))
+            truth = truths[name]
+            rows.append((set(answers[name]) & truth.family, set(truth.live), whole & truth.family, truth.root))
         # who finds none of the family under a waking root has not looked at flags at all
         by_root = all(got == (every if root else set()) for got, _, every, root in rows)
         by_root = by_root or any(not got and right for got, right, _, _ in rows)
@@ -395,17 +438,17 @@ class LiveModules(Exercise):
                 seen=seen,
                 cause=None if mistake == "root-flag-only" else "",
             )
-        if "single asleep" in answers:
-            verdict.require(
-                "own flag",
-                answers["single asleep"][0] == [],
-                expected="an empty list when the model itself is such a layer and sleeps",
-                seen="it is listed",
-                cause="",
-            )
+        verdict.require(
+            "own flag",
+            answers["single asleep"] == [],
+            expected="an empty list when the model itself is such a layer and sleeps",
+            seen="it is listed",
+            cause="",
+        )
 
-    def _names(self, verdict: Verdict, answers: Mapping[str, Any]) -> None:
-        for name, (got, right) in answers.items():
+    def _names(self, verdict: Verdict, answers: Mapping[str, list[str]], truths: Mapping[str, _Truth]) -> None:
+        for name, got in answers.items():
+            right = truths[name].live
             verdict.require(
                 "names", got == sorted(got), expected="a sorted list of names", seen="a list in another order", cause=""
             )
