@@ -208,10 +208,10 @@ class Verdict:
     def fail(self, check: str, mistake: str, *, expected: str, seen: str, cause: str | None = None) -> None:
         self.require(check, False, mistake, expected=expected, seen=seen, cause=cause)
 
-    def fail_if_nothing_else(self, mistake: str, *, expected: str, seen: str) -> None:
+    def fail_if_nothing_else(self, mistake: str, *, expected: str, seen: str, cause: str | None = None) -> None:
         """Fail the last check, if no check has failed: what was seen is wrong, but anything else tells more."""
         if self._stopped is None and all(outcome.passed for outcome in self._outcomes.values()):
-            self.fail(self._exercise.checks[-1].name, mistake, expected=expected, seen=seen)
+            self.fail(self._exercise.checks[-1].name, mistake, expected=expected, seen=seen, cause=cause)
 
     def failed(self, check: str) -> bool:
         outcome = self._outcomes.get(check)

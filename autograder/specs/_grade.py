@@ -117,7 +117,7 @@ def decide(exercise: Exercise, evidence: bytes, seed: int) -> Report:
     else:
         with own_surroundings():
             exercise.judge(known["cases"], cases, verdict)
-        _judge_seeding(verdict, known["cases"])
+        _judge_rules_for_all(verdict, known["cases"])
     findings = []
     for check, outcome in verdict.outcomes():
         if outcome.passed:
@@ -145,14 +145,26 @@ def _expect(known: Any, cases: Mapping[str, Any]) -> None:
         raise _evidence.EvidenceError("not evidence of this exercise: a case without a record")
 
 
-def _judge_seeding(verdict: Verdict, evidence: Mapping[str, Any]) -> None:
-    """No exercise lets the global generator go on from a seed that its caller has not chosen."""
-    if any(r.get("reseeded") for case in evidence.values() for r in _calls(case) if r["ended"] == "returned"):
-        verdict.fail_if_nothing_else(
-            "global-rng-disturbed",
-            expected="the global random generator goes on from where it was",
-            seen="it was given another seed",
-        )
+def _judge_rules_for_all(verdict: Verdict, evidence: Mapping[str, Any]) -> None:
+    """No exercise lets a candidate seed the caller's generator, replace a library function, or leave another dtype."""
+    for record in (r for case in evidence.values() for r in _calls(case) if r["ended"] == "returned"):
+        if record.get("reseeded"):
+            verdict.fail_if_nothing_else(
+                "global-rng-disturbed",
+                expected="the global random generator goes on from where it was",
+                seen="it was given another seed",
+            )
+        if record.get("library"):
+            verdict.fail_if_nothing_else(
+                "wrong-result",
+                expected="PyTorch's own functions stay as they are",
+                seen=f"{record['library'][0]} was replaced",
+                cause="",
+            )
+        if record.get("dtype_changed"):
+            verdict.fail_if_nothing_else(
+                "wrong-result", expected="the default dtype is as it was", seen="another one", cause=""
+            )
 
 
 def _calls(evidence: Any) -> Iterator[Mapping[str, Any]]:

@@ -133,6 +133,11 @@ class Training:
     optimizer: torch.optim.Optimizer
     batch_size: int = 4
 
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What must not change, for a probe to watch."""
+        return {"x": self.train[0], "y": self.train[1], "vx": self.val[0], "vy": self.val[1]}
+
 
 def a_training(case: Case, model: nn.Module, loss_fn: Any = F.cross_entropy, lr: float = 0.05) -> Training:
     """A training whose last batches are short; numbers in the precision of the model."""

@@ -1333,8 +1333,9 @@ class Recalibrate(Exercise):
             seen=f"{others[0].removeprefix('model.')} changed" if others else "",
             cause="More layers than BatchNorm were in training mode.",
         )
+        settings = [s for s in record["settings"] if not s.endswith(".momentum")]  # which is judged elsewhere
         judge_undisturbed(
-            verdict, "rest", {**record, "grad_after": record["grad_before"], "settings": []}, may=("buffers",)
+            verdict, "rest", {**record, "grad_after": record["grad_before"], "settings": settings}, may=("buffers",)
         )
 
 

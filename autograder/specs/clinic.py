@@ -65,6 +65,7 @@ from ._models import (
     a_scene,
     build,
     eval_logits,
+    fill_grads,
     inputs,
     mixed_modes,
     quiet_loader,
@@ -76,6 +77,8 @@ from .misconceptions import REGISTRY, Misconception
 
 _SET = "ps6-clinic"
 _REPAIR = "repair"
+#: What a training may change, and leave changed.
+_TRAINED = ("params", "buffers", "grads", "rng")
 
 
 def source(name: str) -> str:
@@ -336,11 +339,18 @@ def _trained_awake(record: Record) -> bool:
     return any(r["detail"].get("used") and r["detail"].get("mode") == "train" for r in passes(record))
 
 
+def _half_frozen(training: Training) -> Training:
+    """With a layer whose flags nobody is asked to change, in an optimizer that holds all parameters."""
+    training.model.get_submodule("features.0.0").requires_grad_(False)
+    return training
+
+
 def _a_scene(case: Case) -> Scene:
     """A scene for an evaluation; in one of them a module three levels below the model sleeps alone."""
     scene = a_scene(case.name, case.seed)
     if case.name == "plain":
         mixed_modes(scene.model, "net.2.1")
+        scene.model.net[0].requires_grad_(False)
     return scene
 
 
@@ -412,7 +422,7 @@ class Case02(Patient):
 
     def _training(self, case: Case) -> Training:
         if case.name == "dropout":
-            return a_training(case, build(Dense, case.seed).train())
+            return _half_frozen(a_training(case, build(Dense, case.seed).train()))
         t = a_training(case, build(NormOnly, case.seed, double=True).train(case.name != "off"))
         if case.name in ("val raises", "train raises"):
             (t.val if case.name == "val raises" else t.train)[0][5] = POISON * 10
@@ -425,7 +435,7 @@ class Case02(Patient):
         loaders = {k: quiet_loader(*part, batch_size=t.batch_size) for k, part in (("train", t.train), ("val", t.val))}
         with seeded(case.seed + 5), torch.set_grad_enabled(case.name not in ("off", "train raises")):
             record = probe.call(repair, t.model, loaders, t.loss_fn, t.optimizer, 2, models={"model": t.model},
-                                take=take)  # fmt: skip
+                                tensors=t.tensors, take=take)  # fmt: skip
         return {"call": record, "state": state}
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -444,6 +454,7 @@ class Case02(Patient):
         for name in self._NORMAL:
             _judge_validation_graph(verdict, evidence[name]["call"])
             _judge_left_in_training(verdict, evidence[name]["call"])
+            judge_undisturbed(verdict, _REPAIR, evidence[name]["call"], may=_TRAINED)
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _history(self, verdict: Verdict, found: Mapping[str, Any], case: Case) -> None:
@@ -854,7 +865,7 @@ class Case05(Patient):
         loader = quiet_loader(*t.train, batch_size=t.batch_size)
         with seeded(case.seed + 5):
             record = probe.call(repair, t.model, loader, t.loss_fn, self._EPOCHS, self._LR, models={"model": t.model},
-                                tensors={"x": t.train[0], "y": t.train[1]}, take=take)  # fmt: skip
+                                tensors=t.tensors, take=take)  # fmt: skip
         return {"call": record, "state": state, "told": t.model.backbone[1].told}
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -864,7 +875,7 @@ class Case05(Patient):
                 return
             self._backbone(verdict, evidence[name], state_of(self._training(case).model))
             self._head(verdict, record, case, state)
-            judge_grad_mode(verdict, _REPAIR, [record])
+            judge_undisturbed(verdict, _REPAIR, record, may=(*_TRAINED, "requires_grad"))
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _backbone(self, verdict: Verdict, found: Mapping[str, Any], before: Mapping[str, torch.Tensor]) -> None:
@@ -1020,7 +1031,7 @@ class Case07(Patient):
         if case.name == "level":  # a model that learns nothing: no epoch is better than the first
             return a_training(case, build(Plain, case.seed, double=True).train(), lr=0.0)
         if case.name == "dropout":
-            return a_training(case, mixed_modes(build(Dense, case.seed), "features.1", "head.drop"))
+            return _half_frozen(a_training(case, mixed_modes(build(Dense, case.seed), "features.1", "head.drop")))
         model = build(NormOnly, case.seed, double=True).train(case.name != "asleep")
         return a_training(case, mixed_modes(model, "body.1") if case.name == "mixed" else model)
 
@@ -1036,7 +1047,7 @@ class Case07(Patient):
         loaders = [quiet_loader(*part, batch_size=t.batch_size) for part in (t.train, t.val)]
         with seeded(case.seed + 5):
             record = probe.call(repair, t.model, *loaders, t.loss_fn, t.optimizer, *self._limits(case),
-                                models={"model": t.model}, take=take)  # fmt: skip
+                                models={"model": t.model}, tensors=t.tensors, take=take)  # fmt: skip
         return {"call": record, "state": state}
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -1056,7 +1067,7 @@ class Case07(Patient):
             _losses(verdict, record["value"], known, "mean validation losses per sample", double,
                     otherwise=_validation_mistake(record))  # fmt: skip
             _judge_validation_graph(verdict, record)
-            judge_grad_mode(verdict, _REPAIR, [record])
+            judge_undisturbed(verdict, _REPAIR, record, may=_TRAINED)
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _reference(self, t: Training, max_epochs: int, patience: int) -> list[Averages]:
@@ -1438,6 +1449,8 @@ class Case10(Patient):
                       double=True)  # fmt: skip
         if case.name == "mixed":
             mixed_modes(model, "features.1", "gates.1")
+            fill_grads(model, case.seed + 7)
+            next(model.parameters()).requires_grad_(False)
         else:
             model.train(case.name != "eval")
         return model, inputs(case.seed + 1, 60, 6, double=True), 3 if case.name in ("mixed", "none") else 4
@@ -1559,7 +1572,7 @@ class Case11(Patient):
 
     def _training(self, case: Case) -> Training:
         if case.name == "dropout":
-            return a_training(case, build(Dense, case.seed).train())
+            return _half_frozen(a_training(case, build(Dense, case.seed).train()))
         return a_training(case, build(NormOnly, case.seed, double=True).train(case.name != "asleep"))
 
     def _limits(self, case: Case) -> tuple[int, int]:
@@ -1572,7 +1585,7 @@ class Case11(Patient):
         loaders = [quiet_loader(*part, batch_size=t.batch_size) for part in (t.train, t.val)]
         with seeded(case.seed + 5):
             record = probe.call(repair, t.model, *loaders, t.loss_fn, t.optimizer, *self._limits(case),
-                                models={"model": t.model}, take=take)  # fmt: skip
+                                models={"model": t.model}, tensors=t.tensors, take=take)  # fmt: skip
         return {"call": record, "state": state}
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -1596,7 +1609,7 @@ class Case11(Patient):
             _losses(verdict, record["value"], known, "mean validation losses per sample", double,
                     otherwise=_validation_mistake(record))  # fmt: skip
             _judge_left_in_training(verdict, record)
-            judge_grad_mode(verdict, _REPAIR, [record])
+            judge_undisturbed(verdict, _REPAIR, record, may=_TRAINED)
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _mistake(self, record: Record) -> tuple[str, str]:

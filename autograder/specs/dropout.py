@@ -362,7 +362,7 @@ class InvertedDropout(Exercise):
             cause="It is given back only when all goes well.",
         )
         for record in (
-            *calls, *planes.values(), *(evidence["default"][k] for k in ("bare", "positional")), *ends.values(),
+            *calls, quiet, *planes.values(), *(evidence["default"][k] for k in ("bare", "positional")), *ends.values(),
         ):
             if record["ended"] == "returned":
                 judge_undisturbed(verdict, "source", record, may=("rng",))

@@ -14,6 +14,7 @@ from . import _sections as sections
 from ._evidence import as_tensor, describe, entry, items, loosely, named
 from ._exercise import Case, Check, Exercise, Verdict
 from ._judging import (
+    SWITCH,
     close,
     judge_modes,
     judge_no_graph,
@@ -219,6 +220,8 @@ class Evaluating(Exercise):
         model = build(Conv if case.name == "mixed" else Dense, case.seed)
         if case.name == "mixed":
             mixed_modes(model, "norm", "drop")
+            fill_grads(model, case.seed + 7)
+            next(model.parameters()).requires_grad_(False)
         else:
             model.train(case.name not in ("eval", "nested"))
         if case.name == "nested":  # live below a block and a root that sleep
@@ -257,7 +260,8 @@ class Evaluating(Exercise):
                     notes["between"] = modes()
                     raise _Stopped
 
-        record = probe.call(block, model, models={"model": model})
+        with torch.set_grad_enabled(case.name != "eval"):
+            record = probe.call(block, model, models={"model": model})
         return {"call": record, "notes": notes}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -309,10 +313,10 @@ class Evaluating(Exercise):
             )
             verdict.require(
                 "undisturbed",
-                notes["grad_inside"],
+                notes["grad_inside"] == record["grad_before"],
                 "grad-mode-leaked",
                 expected="gradient recording inside the block is the caller's own",
-                seen="it is off inside the block",
+                seen=f"it is {SWITCH[notes['grad_inside']]} inside the block",
                 cause="Two switches turned at once: mode and gradients are independent.",
             )
             judge_undisturbed(verdict, "undisturbed", record)
@@ -753,7 +757,7 @@ class TrainWithValidation(Exercise):
                 t.optimizer,
                 _EPOCHS,
                 models={"model": t.model},
-                tensors={"x": t.train[0], "y": t.train[1], "vx": t.val[0], "vy": t.val[1]},
+                tensors=t.tensors,
                 take=take,
             )
         record["state"] = state
@@ -819,6 +823,9 @@ class TrainWithValidation(Exercise):
             verdict.fail(
                 "training", mistake, expected=expected, seen=seen, cause=None if mistake != "wrong-result" else ""
             )
+        elif not all(close(plain["state"][k], v, rtol=1e-3, atol=1e-4) for k, v in reference.states[-1].items()):
+            seen = "the right weights, but other running statistics: not one pass per batch"
+            verdict.fail("training", "wrong-result", expected=expected, seen=seen, cause="")
         elif _extra_steps(evidence["plain"]):
             verdict.fail(
                 "training", "validation-trains", expected=expected, seen="more optimizer steps with validation"

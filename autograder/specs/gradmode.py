@@ -77,10 +77,6 @@ class _Passing(Exception):
 # ---------------------------------------------------------------------- what the loops of this set share
 
 
-def _tensors(t: Training) -> dict[str, torch.Tensor]:
-    return {"x": t.train[0], "y": t.train[1], "vx": t.val[0], "vy": t.val[1]}
-
-
 def _but_grad_mode(record: Record) -> dict[str, Any]:
     """The record for checks that leave the grad mode to another one."""
     return {**record, "grad_after": record["grad_before"], "inference_after": False}
@@ -243,7 +239,7 @@ class RunPhase(Exercise):
             phase,
             *given,
             models={"model": model},
-            tensors=_tensors(t),
+            tensors=t.tensors,
         )
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -1897,6 +1893,7 @@ class Fit(Exercise):
             t = turning_training(case, _EPOCHS, _turns, nn.CrossEntropyLoss())
         elif case.name == "drawn":
             t = a_training(case, build(Dense, case.seed).eval())
+            t.model.get_submodule("features.0.0").requires_grad_(False)
         else:
             model = mixed_modes(build(NormOnly, case.seed, double=True), "body.1", "out")
             t = a_training(case, model, _falling_loss(model) if case.name == "falling" else _level_loss)
@@ -1948,7 +1945,7 @@ class Fit(Exercise):
                 self._epochs(case.name),
                 seed,
                 models={"model": t.model},
-                tensors=_tensors(t),
+                tensors=t.tensors,
                 take=take,
             )
         return {**record, **notes}

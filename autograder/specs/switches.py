@@ -352,6 +352,7 @@ class LiveModules(Exercise):
             if case.name == "shared":
                 for parameter in model.parameters():
                     parameter.grad = torch.ones_like(parameter)
+                model.stem[0].requires_grad_(False)
             return {"call": probe.call(candidate, model, models={"model": model})}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:

@@ -17,7 +17,7 @@ from ..observe import BATCHNORM_FAMILY, DROPOUT_FAMILY
 from . import _sections as sections
 from ._evidence import as_float, as_tensor, describe, entry, items, named
 from ._exercise import Case, Check, Exercise, Verdict
-from ._judging import close, judge_modes, judge_undisturbed, near
+from ._judging import SWITCH, close, judge_modes, judge_undisturbed, near
 from ._models import Conv, Dense, build, eval_logits, inputs, mixed_modes, noisy_loader, quiet_loader, seeded
 from ._probe import Probe
 
@@ -148,6 +148,7 @@ class TrainableReport(Exercise):
             model.backbone.requires_grad_(False)
         elif name == "mixed":
             mixed_modes(model, "backbone.0", "extra.norm")
+            _fill_grads(model, case)
             model.backbone[0].requires_grad_(False)
             model.head[0].bias.requires_grad_(False)
         elif name == "typo":
@@ -164,7 +165,8 @@ class TrainableReport(Exercise):
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         model = self._model(case)
-        return {"call": probe.call(candidate, model, models={"model": model})}
+        with torch.set_grad_enabled(case.name != "asleep root"):
+            return {"call": probe.call(candidate, model, models={"model": model})}
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         records, told = [], False
@@ -350,7 +352,8 @@ class Freeze(Exercise):
             )  # fmt: skip
             return describe(value)
 
-        record = probe.call(candidate, part, models={"model": model}, take=take)
+        with torch.set_grad_enabled(case.name != "conv"):
+            record = probe.call(candidate, part, models={"model": model}, take=take)
         if record["ended"] != "returned":
             return {"call": record}
         stages: list[dict[str, Any]] = []
@@ -911,7 +914,8 @@ class IsFrozen(Exercise):
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
         step = self._scene(case)
-        record = probe.call(candidate, step.module, step, models={"module": step.module}, rows=False)
+        with torch.set_grad_enabled(case.name != "nothing"):
+            record = probe.call(candidate, step.module, step, models={"module": step.module}, rows=False)
         return {
             "call": record,
             "calls": step.calls,
@@ -998,8 +1002,10 @@ class IsFrozen(Exercise):
             verdict.require(
                 "step", found["calls"] == 1, expected="step() is run once", seen=f"{found['calls']} times", cause=""
             )
-            verdict.require("step", found["grad"], "grad-disabled-in-training", expected="step() runs with gradients "
-                            "as the caller has them", seen="they were off while it ran")  # fmt: skip
+            was = found["call"]["grad_before"]
+            verdict.require("step", found["grad"] == was, "grad-disabled-in-training" if was else "grad-mode-leaked",
+                            expected="step() runs with gradients as the caller has them",
+                            seen=f"they were {SWITCH[found['grad']]} while it ran")  # fmt: skip
             verdict.require(
                 "step",
                 found["modes"] or name in ("swap", "hidden inside"),
@@ -1536,7 +1542,8 @@ class Unfreeze(Exercise):
         model, optimizer, child, x = self._scene(case)
         groups, known = _groups(model, optimizer), _bool_attributes(model)
         state = _optimizer_state(optimizer)
-        record = probe.call(candidate, model, optimizer, child, _NEW_LR, models={"model": model}, rows=False)
+        with torch.set_grad_enabled(case.name != "asleep"):
+            record = probe.call(candidate, model, optimizer, child, _NEW_LR, models={"model": model}, rows=False)
         evidence = {"call": record, "before": groups, "after": _groups(model, optimizer),
                     "state": _moved(state, _optimizer_state(optimizer)),
                     "typo": [n for n in _bool_attributes(model) if n not in known]}  # fmt: skip
