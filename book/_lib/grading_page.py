@@ -32,6 +32,7 @@ def page(results: Path) -> str:
         "in_short": _in_short(corpora, mutants),
         **_corpora(corpora),
         **_mutants(mutants),
+        **_disturbances(read_results(results, "disturbed")),
         **_first_try(read_results(results, "first_try")),
         **_false_alarms(read_results(results, "false_alarms")),
         **_stability(read_results(results, "stability")),
@@ -164,6 +165,19 @@ def _mutants(numbers: Numbers) -> Numbers:
     }
 
 
+def _disturbances(numbers: Numbers) -> Numbers:
+    rows = [
+        (name.replace("_", " "), f"{c['gradings']:,}", f"{c['noticed']:,}")
+        for name, c in numbers["disturbances"].items()
+    ]
+    total = numbers["total"]
+    return {
+        "disturbed": f"{total['gradings']:,}",
+        "disturbed_noticed": "all" if total["noticed"] == total["gradings"] else f"{total['noticed']:,}",
+        "disturbances": table(("", "gradings", "noticed"), rows),
+    }
+
+
 def _first_try(numbers: Numbers) -> Numbers:
     rows = [
         (name, c["right"], c["wrongly_failed"], c["wrong"], c["wrongly_passed"], c["misnamed"])
@@ -176,6 +190,7 @@ def _first_try(numbers: Numbers) -> Numbers:
         "first_right": _share(right + wrong - failed - passed, right + wrong),
         "first_named": _share(wrong - passed - misnamed, wrong),
         "first_try": table(columns, [*rows, ("all", *total)]),
+        **{f"again_{key}": f"{count:,}" for key, count in numbers["again"].items()},
     }
 
 
