@@ -875,7 +875,8 @@ class Case05(Patient):
                 return
             self._backbone(verdict, evidence[name], state_of(self._training(case).model))
             self._head(verdict, record, case, state)
-            judge_undisturbed(verdict, _REPAIR, record, may=(*_TRAINED, "requires_grad"))
+            # a hook may be what keeps the backbone asleep
+            judge_undisturbed(verdict, _REPAIR, {**record, "hooks": []}, may=(*_TRAINED, "requires_grad"))
         verdict.require(_REPAIR, True, expected="", seen="")
 
     def _backbone(self, verdict: Verdict, found: Mapping[str, Any], before: Mapping[str, torch.Tensor]) -> None:

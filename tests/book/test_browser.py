@@ -93,6 +93,17 @@ def test_a_phone_scrolls_only_vertically(browser: Browser, built: Built) -> None
     assert not wide
 
 
+#: Leaves two of each kind of token in the page's code.  All have the same few colours, axe looks at each of thousands.
+THIN = """() => {
+    const seen = new Map();
+    for (const token of document.querySelectorAll("pre span[class]")) {
+        const before = seen.get(token.className) ?? 0;
+        seen.set(token.className, before + 1);
+        if (before >= 2 && !token.id && !token.querySelector("[id], a")) token.replaceWith(...token.childNodes);
+    }
+}"""
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_violation(browser: Browser, built: Built, dark: bool) -> None:
     axe = Axe()
@@ -100,6 +111,7 @@ def test_axe_finds_no_violation(browser: Browser, built: Built, dark: bool) -> N
     for name in kinds(built):
         with Visit(browser, built, name, dark=dark) as visit:
             assert visit.page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+            visit.page.evaluate(THIN)
             violations = axe.run(visit.page).response["violations"]
             if violations:
                 found[name] = [

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from autograder import grade
 from autograder.observe import BATCHNORM_FAMILY, DROPOUT_FAMILY
-from autograder.specs import Report
+from autograder.specs import Report, find
 
 from . import Candidate
 
@@ -159,9 +159,11 @@ DISTURBANCES = (
 
 
 def function_of(candidate: Candidate) -> tuple[Callable[..., Any], Callable[[Any], Any]] | None:
-    """A candidate's function, and how it is handed in; None if it is no plain function."""
-    built = candidate.build()
-    if isinstance(built, types.FunctionType):
+    """A candidate's function, and how it is handed in: in the clinic, with a diagnosis. None if it is another thing."""
+    exercise, built = find(candidate.exercise), candidate.build()
+    if exercise.wants != "function":
+        return None
+    if isinstance(built, types.FunctionType) and exercise.problem_set != "ps6-clinic":
         return built, lambda function: function
     if isinstance(built, tuple) and len(built) == 2 and isinstance(built[1], types.FunctionType):
         return built[1], lambda function: (built[0], function)
