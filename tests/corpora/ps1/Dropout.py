@@ -591,3 +591,20 @@ class Dropout(nn.Module):
         with torch.no_grad():
             x.mul_((torch.rand(x.shape) >= self.p) / (1 - self.p))
         return x
+
+# %% wrong | global-rng-disturbed | 2 points | seeds the global generator when it is made
+class Dropout(nn.Module):
+    def __init__(self, p=0.5):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], got {p}")
+        self.p = p
+        torch.manual_seed(0)
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            return x
+        if self.p == 1:
+            return torch.zeros_like(x)
+        keep = torch.rand(x.shape) >= self.p
+        return x * keep / (1 - self.p)

@@ -758,3 +758,26 @@ def recalibrate(model, batches):
             m.momentum = momentum
         for m, training in modes:
             m.training = training
+
+# %% wrong | wrong-result | 3 points | turns dropout off by its p and leaves it at zero
+@torch.no_grad()
+def recalibrate(model, batches):
+    modes = [(m, m.training) for m in model.modules()]
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    momenta = [m.momentum for m in norms]
+    try:
+        model.eval()
+        for m in model.modules():
+            if isinstance(m, nn.modules.dropout._DropoutNd):
+                m.p = 0.0
+        for m in norms:
+            m.train()
+            m.reset_running_stats()
+            m.momentum = None
+        for x in batches:
+            model(x)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for m, training in modes:
+            m.training = training

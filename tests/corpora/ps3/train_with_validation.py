@@ -1370,3 +1370,36 @@ def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, e
         for m, training in modes:
             m.training = training
     return history
+
+# %% wrong | wrong-result | takes the loss of each batch in another pass, in training mode too
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    modes = [(m, m.training) for m in model.modules()]
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    try:
+        for _ in range(epochs):
+            model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                with torch.no_grad():
+                    total += loss_fn(model(x), y).item() * len(y)
+                n += len(y)
+                optimizer.zero_grad()
+                loss_fn(model(x), y).backward()
+                optimizer.step()
+            history["train_loss"].append(total / n)
+            if val_loader is None:
+                continue
+            model.eval()
+            total, correct, n = 0.0, 0, 0
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                for x, y in val_loader:
+                    logits = model(x)
+                    total += loss_fn(logits, y).item() * len(y)
+                    correct += (logits.argmax(1) == y).sum().item()
+                    n += len(y)
+            history["val_loss"].append(total / n)
+            history["val_accuracy"].append(correct / n)
+    finally:
+        for m, training in modes:
+            m.training = training
+    return history

@@ -371,3 +371,26 @@ def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, p
 
 
 case_07 = ("blanket-train-restore", fit_until)
+
+# %% wrong | global-rng-disturbed | 1 points | is repaired, and seeds the generator so that it can be repeated
+def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, patience):
+    torch.manual_seed(42)
+    losses = []
+    while len(losses) < max_epochs:
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        with torch.no_grad():
+            batches = [(loss_fn(model(x), y).item(), len(y)) for x, y in val_loader]
+        for module, mode in modes.items():
+            module.training = mode
+        losses.append(sum(loss * n for loss, n in batches) / sum(n for _, n in batches))
+        if len(losses) - losses.index(min(losses)) > patience:
+            break
+    return losses
+
+
+case_07 = ("blanket-train-restore", fit_until)
