@@ -171,9 +171,11 @@ def _disturbances(numbers: Numbers) -> Numbers:
         for name, c in numbers["disturbances"].items()
     ]
     total = numbers["total"]
-    missed = [f"{name.replace('_', ' ')} (`{exercise}`, {title})" for exercise, title, name in numbers["missed"]]
+    missed = [
+        f"- {name.replace('_', ' ')} after “{title}” (`{exercise}`)" for exercise, title, name in numbers["missed"]
+    ]
     return {
-        "disturbed_missed": f"\nThe others: {'; '.join(missed)}." if missed else "",
+        "disturbed_missed": "\n".join(["", "These were not:", "", *missed]) if missed else "",
         "disturbed": f"{total['gradings']:,}",
         "disturbed_noticed": "all" if total["noticed"] == total["gradings"] else f"{total['noticed']:,}",
         "disturbances": table(("", "gradings", "noticed"), rows),
