@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -35,6 +36,17 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config.write(f'\nc.GradeCells.sandbox = "{LEVEL.value}"\n')
     shutil.copytree(ROOT / "solutions", folder / "solutions")
     return folder
+
+
+@pytest.fixture(scope="module")
+def own_sockets() -> Iterator[dict[str, str]]:
+    """Settings of `KernelManager`: Jupyter's own kernels talk over sockets in a folder instead of TCP.
+
+    Jupyter gives a kernel ports that are free when it is started, and the kernel takes them half a second later. By
+    then another test's process may have one: the kernel ends, or, where it is the port of its outputs, never answers.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernels-") as folder:  # a socket's path has at most 107 characters
+        yield {"transport": "ipc", "ip": f"{folder}/kernel"}
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from jupyter_cache import get_cache
 from sphinx.errors import ConfigError
+from traitlets.config import Config
 
 from bench.book_build import copy_of_the_book
 
@@ -202,7 +203,9 @@ def test_nothing_of_the_solutions_is_in_the_site(built: Built) -> None:
 
 
 @pytest.mark.parametrize("page", executed(), ids=lambda page: page.stem)
-def test_the_notebook_of_the_archive_runs_on_its_own(built: Built, page: Path, tmp_path: Path) -> None:
+def test_the_notebook_of_the_archive_runs_on_its_own(
+    built: Built, page: Path, tmp_path: Path, own_sockets: dict[str, str]
+) -> None:
     archive = built.html / sphinx_house.ARCHIVE
     assert f'href="{sphinx_house.ARCHIVE}"' in (built.html / "index.html").read_text(encoding="utf-8")
     with zipfile.ZipFile(archive) as notebooks:
@@ -213,4 +216,7 @@ def test_the_notebook_of_the_archive_runs_on_its_own(built: Built, page: Path, t
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "{glue" not in text
     assert not any(cell.get("outputs") for cell in notebook.cells)
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    settings = Config(KernelManager=own_sockets)
+    nbclient.NotebookClient(
+        notebook, timeout=120, config=settings, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()

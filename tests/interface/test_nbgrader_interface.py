@@ -79,7 +79,7 @@ def notebook_of(course: Path, student: str) -> nbformat.NotebookNode:
 
 
 @pytest.fixture(scope="module")
-def small_course(course: Path) -> Path:
+def small_course(course: Path, own_sockets: dict[str, str]) -> Path:
     """A course of one problem set, with an exchange of its own."""
     for folder in (course / "solutions").iterdir():
         if folder.name != PS0:
@@ -89,6 +89,7 @@ def small_course(course: Path) -> Path:
     exchange.chmod(0o777)  # nbgrader wants it writable for everybody
     with (course / "nbgrader_config.py").open("a") as config:
         config.write(f"c.Exchange.root = {str(exchange)!r}\n")
+        config.writelines(f"c.KernelManager.{name} = {value!r}\n" for name, value in own_sockets.items())
     return course
 
 
@@ -101,7 +102,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(small_course: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def server(
+    small_course: Path, own_sockets: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
     """The address and the token of JupyterLab, on a port that was free."""
     home = tmp_path_factory.mktemp("home")
     settings = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -111,6 +114,7 @@ def server(small_course: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     own = {"HOME": str(home), "PATH": os.defpath, "JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
     (as_made,) = re.findall(r"^\tjupyter lab\b(.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
     options = [*as_made.split(), "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+    options += [f"--KernelManager.{name}={value}" for name, value in own_sockets.items()]
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *options],
         cwd=small_course, env={**kept, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

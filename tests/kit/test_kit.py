@@ -143,6 +143,7 @@ FIRST_HOUR = """
 import json, sys
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 notebook = nbformat.read("exercises/ps0-switches/ps0.ipynb", as_version=4)
 code = [c for c in notebook.cells if c.cell_type == "code"]
@@ -152,13 +153,14 @@ for cell in code:
 code.append(nbformat.v4.new_code_cell("import autograder; print(autograder.__file__)\\nautograder.progress()"))
 notebook.cells.append(code[-1])
 place = {"metadata": {"path": "exercises/ps0-switches"}}
-NotebookClient(notebook, timeout=120, allow_errors=True, resources=place).execute()
+settings = Config(KernelManager=json.loads(sys.argv[1]))
+NotebookClient(notebook, timeout=120, allow_errors=True, config=settings, resources=place).execute()
 nbformat.write(notebook, "done.ipynb")
 """
 
 
 @pytest.mark.slow
-def test_from_the_zip_to_a_checked_exercise(kit: Path, tmp_path: Path) -> None:
+def test_from_the_zip_to_a_checked_exercise(kit: Path, tmp_path: Path, own_sockets: dict[str, str]) -> None:
     """Everything as a learner does it, except that PyTorch and Jupyter are those of the course: nothing is fetched."""
     with zipfile.ZipFile(kit) as opened:
         opened.extractall(tmp_path)
@@ -186,7 +188,7 @@ def test_from_the_zip_to_a_checked_exercise(kit: Path, tmp_path: Path) -> None:
     (site / "course.pth").write_text(sysconfig.get_path("purelib") + "\n")
     corpus = (ROOT / "tests/corpora/ps0/live_modules.py").read_text()
     (folder / "answer.py").write_text(re.split(r"^# %% right.*\n", corpus, flags=re.M)[1].partition("\n# %% ")[0])
-    run(python, "-c", FIRST_HOUR)
+    run(python, "-c", FIRST_HOUR, json.dumps(own_sockets))
 
     done = nbformat.read(folder / "done.ipynb", as_version=4)
     assert str(site) in done.cells[-1].outputs[0].text
