@@ -33,6 +33,7 @@ class Visit:
     """A page that was opened, with what it asked for outside its folder and what it complained about."""
 
     def __init__(self, browser: Browser, built: Built, name: str, *, dark: bool = False, phone: bool = False) -> None:
+        self._html = built.html
         self.context = browser.new_context(
             viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 900},
             color_scheme="dark" if dark else "light",
@@ -45,7 +46,13 @@ class Visit:
         self.page.on("request", self._asked)
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto((built.html / name).as_uri(), wait_until="load")
+        self.go(name)
+
+    def go(self, name: str) -> None:
+        """On to another page, which answers for itself: that is several times faster than another visit."""
+        self.outside.clear()
+        self.complaints.clear()
+        self.page.goto((self._html / name).as_uri(), wait_until="load")
 
     def _asked(self, request: object) -> None:
         if not request.url.startswith(("file:", "data:", "blob:")):
@@ -73,8 +80,9 @@ def kinds(built: Built) -> list[str]:
 
 def test_every_page_opens_without_a_complaint_and_asks_nobody_outside(browser: Browser, built: Built) -> None:
     faults = {}
-    for name in pages(built):
-        with Visit(browser, built, name) as visit:
+    with Visit(browser, built, "index.html") as visit:
+        for name in pages(built):
+            visit.go(name)
             visit.page.wait_for_function(
                 "!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)"
             )
@@ -85,8 +93,9 @@ def test_every_page_opens_without_a_complaint_and_asks_nobody_outside(browser: B
 
 def test_a_phone_scrolls_only_vertically(browser: Browser, built: Built) -> None:
     wide = {}
-    for name in kinds(built):
-        with Visit(browser, built, name, phone=True) as visit:
+    with Visit(browser, built, "index.html", phone=True) as visit:
+        for name in kinds(built):
+            visit.go(name)
             width = visit.page.evaluate("document.documentElement.scrollWidth")
             if width > 390:
                 wide[name] = width
@@ -108,8 +117,9 @@ THIN = """() => {
 def test_axe_finds_no_violation(browser: Browser, built: Built, dark: bool) -> None:
     axe = Axe()
     found = {}
-    for name in kinds(built):
-        with Visit(browser, built, name, dark=dark) as visit:
+    with Visit(browser, built, "index.html", dark=dark) as visit:
+        for name in kinds(built):
+            visit.go(name)
             assert visit.page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
             visit.page.evaluate(THIN)
             violations = axe.run(visit.page).response["violations"]

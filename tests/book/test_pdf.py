@@ -69,8 +69,11 @@ def test_nothing_is_cut(page: Page) -> None:
 
 
 def test_controls_stay_off_the_paper_and_figures_stand_still(page: Page) -> None:
-    for hidden in (".bd-sidebar-primary", ".explorable-controls", "details.hide", "a.headerlink", "#pst-back-to-top"):
-        assert not [e for e in page.locator(hidden).all() if e.is_visible()], hidden
+    for hidden in (".bd-sidebar-primary", "details.hide", "a.headerlink", "#pst-back-to-top"):
+        assert page.locator(hidden).count(), f"{hidden}: the book has none any more"
+        assert page.locator(hidden).filter(visible=True).count() == 0, hidden
+    assert page.locator(".explorable-controls").count() == 0, "a figure has started"
+    assert page.locator(".explorable-still").count()
     for still in page.locator(".explorable-still").all():
         assert still.locator("svg").is_visible()
 

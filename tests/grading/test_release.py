@@ -46,15 +46,15 @@ def test_every_master_notebook_is_released() -> None:
 
 @pytest.mark.slow
 def test_the_released_notebooks_are_what_the_masters_generate(course: Path, nbgrader: Callable) -> None:
-    for name in NAMES:
-        for turn in ("first", "again"):
-            done = nbgrader(course, "generate_assignment", name, "--force")
-            assert done.returncode == 0, done.stdout
-            for master in MASTERS:
-                if master.parent.name == name:
-                    generated = (course / "exercises" / name / master.name).read_bytes()
-                    committed = (ROOT / "exercises" / name / master.name).read_bytes()
-                    assert generated == committed, f"{turn}: run `make release` and commit exercises/{name}"
+    # the first one again, too: nothing may depend on what the gradebook knows already
+    for turn, name in [*(("first", name) for name in NAMES), ("again", NAMES[0])]:
+        done = nbgrader(course, "generate_assignment", name, "--force")
+        assert done.returncode == 0, done.stdout
+        for master in MASTERS:
+            if master.parent.name == name:
+                generated = (course / "exercises" / name / master.name).read_bytes()
+                committed = (ROOT / "exercises" / name / master.name).read_bytes()
+                assert generated == committed, f"{turn}: run `make release` and commit exercises/{name}"
     assert not (course / ".grading-seed").exists(), "only grading needs the secret seed"
 
 
