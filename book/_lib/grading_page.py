@@ -206,17 +206,16 @@ def _false_alarms(numbers: Numbers) -> Numbers:
     milder = [
         (
             f"{row['surprise']:g}",
-            f"{row['bound']:.1e}",
-            f"{row['rate']:.1e}",
-            f"{row['alarms']:,}",
-            f"{row['counts']:,}",
+            f"{100 * row['bound']:.2g} %",
+            f"{100 * row['rate']:.2g} %",
+            f"{row['alarms']:,} of {row['counts']:,}",
         )
         for row in numbers["thresholds"]
     ]
     return {
         "surprise": f"{numbers['surprise']:g}",
         "false_alarms": table(("exercise", "bound per grading", "simulated gradings", "failed"), rows),
-        "thresholds": table(("threshold", "bound per count", "simulated", "alarms", "counts"), milder),
+        "thresholds": table(("threshold", "bound", "simulated", "false alarms, of counts"), milder),
     }
 
 
