@@ -107,7 +107,17 @@ def _restoring_mistake(normal: Sequence[Record], strayed: Sequence[Record], reco
             return "root-flag-only"  # one flag was remembered, and given to all
         if all(_all(r["modes_after"], False) for r in strayed):
             return "mode-not-restored"
+    blanket = all(_all(r["modes_after"], True) for r in strayed)
+    if not blanket and all(_by_children(r["modes_before"], r["modes_after"]) for r in strayed):
+        return "root-flag-only"
     return "blanket-train-restore"
+
+
+def _by_children(before: Mapping[str, Mapping[str, bool]], after: Mapping[str, Mapping[str, bool]]) -> bool:
+    """Whether only the flags of the model and its children were remembered, each given to all below it."""
+    return all(
+        flag is before[m].get(name.partition(".")[0]) for (m, name), flag in _flags(after).items()
+    )
 
 
 def _only_roots(modes: Mapping[str, Mapping[str, bool]]) -> bool:

@@ -182,7 +182,7 @@ def reference_run(t: Training, epochs: int) -> Reference:
 
 
 #: Validation sets that a training may have, and the size of each.
-_CHOICE, _VALIDATION = 64, 10
+_CHOICE, _VALIDATION = 128, 10
 
 
 def turning_training(

@@ -77,6 +77,20 @@ class Conv(_CaseModel):
         return self.out(self.drop(F.relu(self.norm(self.stem(x)))).flatten(1))
 
 
+class ConvDropping(Conv):
+    """The same, two levels deep; and the model itself drops by a function that asks its own flag.
+
+    Whoever remembers the children alone, or switches them alone, is seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.Sequential(self.norm)
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(super().classify(x), 0.3, training=self.training)
+
+
 class _FunctionalBlock(nn.Module):
     """Dropout through the functional form, told by its own flag: a flag set on the root alone does not reach it."""
 
@@ -210,7 +224,7 @@ def a_scene(name: str, seed: int) -> Scene:
     """A model, data with a short and unusual last batch, and the caller's own modes."""
     double = name == "plain"
     if name == "mixed":
-        model = mixed_modes(build(Conv, seed), "norm", "out")
+        model = mixed_modes(build(ConvDropping, seed), "norm.0", "out")
         shape, classes = (1, 6, 6), 4
     elif name == "quiet":
         model = build(NormOnly, seed).eval()
@@ -224,9 +238,9 @@ def a_scene(name: str, seed: int) -> Scene:
         model.block.train()  # as somebody who samples from one block keeps it
         shape, classes = (6,), 3
     else:  # "train", "raises"
-        model = build(Dense, seed).train()
+        model = mixed_modes(build(Dense, seed), *(["features.0.3"] if name == "raises" else []))
         shape, classes = (6,), 3
-    full, rest = 4, 2 + seed % 2
+    full, rest = 4, 1 if name == "plain" else 2 + seed % 2  # one sample: no dimension may be squeezed away
     # four batches, and once three: whoever turns the modes over at each batch is back where it began after four
     count = (2 if name == "mixed" else 3) * full + rest
     x = inputs(seed + 1, count, *shape, double=double)

@@ -1,6 +1,6 @@
 """Modules that learners write: making one, switching it, and finding out what it listens to.
 
-``make``, ``other_switch`` and ``returns_itself`` run the learner's code, for probes; the others read records.
+``make``, ``other_switch`` and ``switches_as_any_module`` run the learner's code, for probes; the others read records.
 """
 
 from __future__ import annotations
@@ -71,12 +71,16 @@ def other_switch(module: nn.Module, x: torch.Tensor, quiet: Callable[[Any, Any],
     return None
 
 
-def returns_itself(probe: Probe, layer: nn.Module) -> bool:
+def switches_as_any_module(probe: Probe, layer: nn.Module) -> bool:
+    """Whether train() and eval() set the flag, also by their defaults, and return the layer itself."""
     kept: list[bool] = []
-    record = probe.call(
-        lambda: (layer.train(False), layer.eval(), layer.train()),
-        take=lambda values: kept.extend(v is layer for v in values), rows=False,
-    )
+
+    def switched() -> None:
+        for mode, switch in ((False, lambda: layer.train(False)), (True, layer.train), (False, layer.eval)):
+            kept.append(switch() is layer and layer.training is mode)
+        layer.train()
+
+    record = probe.call(switched, take=lambda _: None, rows=False)
     return record["ended"] != "returned" or all(kept)
 
 

@@ -32,6 +32,7 @@ from ._judging import (
 from ._models import (
     POISON,
     Conv,
+    ConvDropping,
     Dense,
     DropoutOnly,
     NormOnly,
@@ -235,7 +236,9 @@ class BatchNorm(Exercise):
         shape = {
             "image": (4, channels, 2, 3), "image eval": (3, channels, 2, 3), "image alone": (1, channels, 2, 3),
             "one": (1, channels), "lone": (1, channels), "one pixel": (1, channels, 1, 1), "weight only": (2, channels),
+            "bare": (8, 1),  # one channel: no dimension may be squeezed away, none counted on
         }.get(turn, (8, channels))
+        channels = shape[1]
         g = case.generator(sum(map(ord, turn)))
         mean, var = torch.randn(channels, generator=g).double(), (0.3 + torch.rand(channels, generator=g)).double()
         weight, bias = (0.5 + torch.rand(channels, generator=g)).double(), torch.randn(channels, generator=g).double()
@@ -265,7 +268,7 @@ class BatchNorm(Exercise):
             x = given.x.clone() if grad else given.x
             homes = given.mean.data_ptr(), given.var.data_ptr()
             watched = {"x": x} | {n: t for n, t in (("weight", given.weight), ("bias", given.bias)) if t is not None}
-            if not kwargs.get("training"):
+            if not kwargs.get("training") or case.name == "limits":
                 watched |= {"running_mean": given.mean, "running_var": given.var}
             for name in names:
                 kwargs[name] = getattr(given, name)
@@ -478,6 +481,11 @@ class BatchNorm(Exercise):
             verdict.require(
                 "rest", raised and "ValueError" in record["kinds"], "single-value-not-rejected",
                 expected=f"a ValueError when training on {shape}", seen=record["error"] if raised else "no error",
+            )
+            touched = {"running_mean", "running_var"}.intersection(record.get("inputs", ()))
+            verdict.require(
+                "rest", not raised or not touched, "input-touched", expected="what is refused changes no statistics",
+                seen=f"{' and '.join(sorted(touched))} moved before the error",
             )
 
     def _image_gradients(self, verdict: Verdict, record: Record, given: _Given) -> None:
@@ -1056,6 +1064,14 @@ class _Single(Dense):
         return super().classify(x)[:, :1]
 
 
+class _Rows(NormOnly):
+    """(N, 6) to (N, 3, 2): an answer has dimensions of its own, which stay."""
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().classify(x)
+        return torch.stack([y, -y], 2)
+
+
 class PredictOne(Exercise):
     id = "batchnorm.predict_one"
     title = "The answer for a single sample"
@@ -1073,11 +1089,11 @@ class PredictOne(Exercise):
 
     def _scene(self, case: Case) -> tuple[nn.Module, torch.Tensor]:
         name = case.name
-        makers = {"mixed": Conv, "plain": Plain, "dropout": DropoutOnly, "quiet": NormOnly, "single": _Single}
+        makers = {"mixed": ConvDropping, "plain": Plain, "dropout": DropoutOnly, "quiet": _Rows, "single": _Single}
         maker = makers.get(name, Dense)
         model = build(maker, case.seed, double=name == "plain")
         if name == "mixed":
-            mixed_modes(model, "norm")
+            mixed_modes(model, "norm.0")
             model.stem.requires_grad_(False)
         elif name == "dropout":
             model.eval()

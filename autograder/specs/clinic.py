@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from . import _clinic
 from . import _sections as sections
@@ -832,6 +833,7 @@ class _Pretrained(nn.Module):
         self.backbone = nn.Sequential(
             nn.Linear(6, 12), _Telling(12), nn.Tanh(), nn.Dropout(0.3),
             nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8, affine=False)),
+            nn.Unflatten(1, (2, 2, 2)), nn.BatchNorm2d(2), nn.Flatten(),
         )  # fmt: skip
         self.head = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(p), nn.Linear(8, 3))
 
@@ -875,6 +877,11 @@ class Case05(Patient):
                 return
             self._backbone(verdict, evidence[name], state_of(self._training(case).model))
             self._head(verdict, record, case, state)
+            left = [n for n in record["grads"] if n.startswith("model.backbone.")]
+            verdict.require(
+                _REPAIR, not left, "parameter-grads-touched", expected="a frozen backbone gathers no gradients",
+                seen=f"{left[0].removeprefix('model.') if left else ''} has one now",
+            )  # fmt: skip
             # a hook may be what keeps the backbone asleep
             judge_undisturbed(verdict, _REPAIR, {**record, "hooks": []}, may=(*_TRAINED, "requires_grad"))
         verdict.require(_REPAIR, True, expected="", seen="")
@@ -954,7 +961,7 @@ class Case06(Patient):
             return describe(value)
 
         with torch.set_grad_enabled(scene.caller_grad):
-            record = probe.call(repair, scene.model, scene.loader, models={"backbone": scene.model},
+            record = probe.call(repair, scene.model, self._loader(case, scene), models={"backbone": scene.model},
                                 tensors={"x": scene.x, "y": scene.y}, take=take)  # fmt: skip
         return {"call": record, "used": used}
 
@@ -973,10 +980,17 @@ class Case06(Patient):
             judge_undisturbed(verdict, _REPAIR, record)
         verdict.require(_REPAIR, True, expected="", seen="")
 
+    def _loader(self, case: Case, scene: Scene) -> DataLoader:
+        """One of them gives the samples in another order each time that it is asked."""
+        if case.name != "train":
+            return scene.loader
+        own = torch.Generator().manual_seed(case.seed)
+        return DataLoader(TensorDataset(scene.x, scene.y), batch_size=scene.batch_size, shuffle=True, generator=own)
+
     def _batches(self, verdict: Verdict, record: Record, case: Case) -> bool:
         scene = _a_scene(case)
-        features = eval_logits(scene.model, scene.x).split(scene.batch_size)
-        labels = scene.y.split(scene.batch_size)
+        given = list(self._loader(case, scene))
+        features, labels = [eval_logits(scene.model, x) for x, _ in given], [y for _, y in given]
         listed = items(record["value"])
         pairs = [items(i) or [] for i in listed or []]
         expected = f"a list of {len(labels)} batches (features, y), as the loader gives them"
@@ -1032,7 +1046,9 @@ class Case07(Patient):
         if case.name == "level":  # a model that learns nothing: no epoch is better than the first
             return a_training(case, build(Plain, case.seed, double=True).train(), lr=0.0)
         if case.name == "dropout":
-            return _half_frozen(a_training(case, mixed_modes(build(Dense, case.seed), "features.1", "head.drop")))
+            model = mixed_modes(build(Dense, case.seed), "features.1", "head.drop")
+            model.get_submodule("features.1.1").train()  # awake in what sleeps
+            return _half_frozen(a_training(case, model))
         model = build(NormOnly, case.seed, double=True).train(case.name != "asleep")
         return a_training(case, mixed_modes(model, "body.1") if case.name == "mixed" else model)
 
@@ -1105,13 +1121,13 @@ def _turns(reference: Reference) -> bool:
     """Whether the training improves for some epochs and then no more.
 
     Patience ends it early, counted from the best epoch; epochs that were no better than the best were better than the
-    first.
+    first, and the last one better than the one before.
     """
     losses = [a.loss for a in reference.val]
     best = next(i for i in range(_EPOCHS) if losses[i] <= min(losses[i : i + _PATIENCE + 1]))
     later = losses[best + 1 : best + 1 + _PATIENCE]
     clear = all(abs(losses[i] - min(losses[:i])) > 1e-3 for i in range(1, min(best + _PATIENCE + 1, _EPOCHS)))
-    return 0 < best < _EPOCHS - _PATIENCE - 1 and clear and min(later) < losses[0] - 1e-3
+    return 0 < best < _EPOCHS - _PATIENCE - 1 and clear and later[-1] < min(losses[0], later[-2]) - 1e-3
 
 
 # ---------------------------------------------------------------------- 08
@@ -1203,6 +1219,10 @@ class Case08(Patient):
                 found["level"] = [call(3, True)]
         with torch.no_grad():
             found["no grad"] = call(8, True)
+        dim, heads, weights = self._weights(case, "random")
+        model, _ = make(probe, repair, dim, heads, 0.0)
+        if model is not None and _set_up(model.double(), weights)["loaded"]:
+            found["none dropped"] = call(9, True, nn.ModuleDict({"net": model}), self._x(case, "random"))
         return found
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -1222,6 +1242,7 @@ class Case08(Patient):
             _judge_drops(verdict, [Drops(masked, outputs, p)], "attention weights")
             self._level(verdict, known, case)
             if not verdict.failed(_REPAIR):
+                self._without(verdict, known, right)
                 kept = (outputs[0] / masked).unflatten(-1, (two, -1)).transpose(1, 2)
                 _judge_gradients(verdict, known, "train", plain,
                                  lambda w, eye=eye, two=two, kept=kept: _attention(eye, w, two, kept))  # fmt: skip
@@ -1230,6 +1251,15 @@ class Case08(Patient):
                 judge_undisturbed(verdict, _REPAIR, {**record, "settings": []}, may=("rng",))
             _judge_switches(verdict, known)
         verdict.require(_REPAIR, True, expected="", seen="")
+
+    def _without(self, verdict: Verdict, known: Mapping[str, Any], right: torch.Tensor) -> None:
+        """With p = 0 training computes what evaluation does, also where a head is not as wide as a sequence is long."""
+        record = known.get("none dropped")
+        if record is not None and verdict.ended(record, [_REPAIR]):
+            verdict.require(
+                _REPAIR, close(as_tensor(record["value"]), right), expected="with p = 0 the attention of evaluation",
+                seen="other numbers in training mode", cause="",
+            )  # fmt: skip
 
     def _level(self, verdict: Verdict, known: Mapping[str, Any], case: Case) -> None:
         """Where all positions have one value, dropping weights scales a row, and dropping anything else does not."""
@@ -1292,7 +1322,17 @@ class Case09(Patient):
             return describe(y)
 
         args = () if case.name == "defaults" else (momentum, eps)
-        return {"call": probe.call(repair, x, mean, var, *args, tensors={"x": x}, take=take), "kept": kept}
+        found = {"call": probe.call(repair, x, mean, var, *args, tensors={"x": x}, take=take), "kept": kept}
+        if case.name == "rows":
+            found["still"] = self._unrecorded(case, repair, probe, 0.0)
+        return found | {"unrecorded": self._unrecorded(case, repair, probe, momentum)}
+
+    def _unrecorded(self, case: Case, repair: Any, probe: Probe, momentum: float) -> dict[str, Any]:
+        """For a caller under no_grad, whose x could be overwritten."""
+        x, mean, var, _, eps = self._scene(case)
+        with torch.no_grad():
+            record = probe.call(repair, x, mean, var, momentum, eps, tensors={"x": x})
+        return {"call": record, "kept": {"mean": describe(mean), "var": describe(var)}}
 
     def judge_repair(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
         for name, case in cases.items():
@@ -1311,7 +1351,26 @@ class Case09(Patient):
                 blame(verdict, _REPAIR, blame_grad, expected="gradients flow through mean and variance to x",
                       seen="no gradient reaches x" if grad is None else "other gradients")  # fmt: skip
             judge_undisturbed(verdict, _REPAIR, record)
+            for more, share in (("unrecorded", momentum), ("still", 0.0)):
+                if more in evidence[name] and not verdict.failed(_REPAIR):
+                    self._again(verdict, evidence[name][more], case, share)
         verdict.require(_REPAIR, True, expected="", seen="")
+
+    def _again(self, verdict: Verdict, found: Mapping[str, Any], case: Case, momentum: float) -> None:
+        """Under no_grad, with this momentum."""
+        record = found["call"]
+        if not verdict.ended(record, [_REPAIR]):
+            return
+        x, mean, var, _, eps = self._scene(case)
+        right = F.batch_norm(x, mean, var, None, None, True, momentum, eps)  # moves mean and var
+        moved = all(close(as_tensor(found["kept"][n]), t, rtol=1e-6, atol=1e-9)
+                    for n, t in (("mean", mean), ("var", var)))  # fmt: skip
+        judge_undisturbed(verdict, _REPAIR, record)
+        verdict.require(
+            _REPAIR, moved and close(as_tensor(record["value"]), right), "wrong-result" if momentum == 0.0
+            else "grad-mode-as-mode-flag", expected=f"the same under no_grad, with a momentum of {momentum:g}",
+            seen="another batch" if moved else "other running statistics", cause="" if momentum == 0.0 else None,
+        )  # fmt: skip
 
     def _output(self, verdict: Verdict, record: Record, case: Case) -> None:
         x, mean, var, momentum, eps = self._scene(case)
@@ -1574,7 +1633,8 @@ class Case11(Patient):
     def _training(self, case: Case) -> Training:
         if case.name == "dropout":
             return _half_frozen(a_training(case, build(Dense, case.seed).train()))
-        return a_training(case, build(NormOnly, case.seed, double=True).train(case.name != "asleep"))
+        model = build(NormOnly, case.seed, double=True).train(case.name != "asleep")
+        return a_training(case, mixed_modes(model, "body.1") if case.name == "end" else model)
 
     def _limits(self, case: Case) -> tuple[int, int]:
         """Epochs of four steps, and steps between two validations."""

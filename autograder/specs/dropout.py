@@ -56,7 +56,7 @@ from ._models import (
     mixed_modes,
     seeded,
 )
-from ._own_modules import awake, make, other_switch, returns_itself, switching_raised, why_awake, why_random
+from ._own_modules import awake, make, other_switch, switches_as_any_module, switching_raised, why_awake, why_random
 from ._probe import Probe
 
 _SET = "ps1-dropout"
@@ -515,7 +515,7 @@ class DropoutLayer(Exercise):
         evidence["eval"] = [call(10 + i, False) for i in range(2)]
         evidence["flag"] = other_switch(layer, self._x(case), lambda y, x: torch.equal(y, x))
         evidence["again"] = call(22, True)
-        evidence["itself"] = returns_itself(probe, layer)
+        evidence["itself"] = switches_as_any_module(probe, layer)
         return evidence
 
     def _defaults(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:
@@ -530,6 +530,9 @@ class DropoutLayer(Exercise):
             with seeded(case.seed + 200):
                 record = probe.call(layer, x, tensors={"x": x}, take=take)
             evidence["train" if name == "made" else name] = record
+            if name == "one":
+                x = self._x(case)[:_FEW].clone()
+                evidence["one asleep"] = probe.call(lambda layer=layer, x=x: layer.eval()(x), tensors={"x": x})
         return evidence
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -580,6 +583,13 @@ class DropoutLayer(Exercise):
         swapped = wrong is not None and wrong[0] == "keep-drop-swapped"
         for name, p in (("zero", 0), ("one", 1)):
             _judge_end(verdict, "scale", default[name], p, x[:_FEW], "keep-drop-swapped" if swapped else "p-edge-cases")
+        asleep = default.get("one asleep")
+        if asleep is not None and not verdict.failed("modes") and verdict.ended(asleep, ["modes"]):
+            y = as_tensor(asleep["value"])
+            verdict.require(
+                "modes", y is not None and torch.equal(y, x[:_FEW]), "dropout-in-eval",
+                expected="the input unchanged in evaluation, for p = 1 too", seen=named(asleep["value"]),
+            )
         for record in every:
             if record["ended"] == "returned":
                 judge_undisturbed(verdict, "scale", {**record, "settings": []}, may=("rng", "buffers"))
@@ -621,7 +631,8 @@ class DropoutLayer(Exercise):
         )
         verdict.require(
             "modes", known["itself"], "train-override-broken",
-            expected="train() and eval() return the layer itself, as in every module", seen="something else",
+            expected="train() and eval() set training and return the layer itself, as in every module",
+            seen="something else",
         )
 
     def _mask_elsewhere(self, verdict: Verdict, known: Sequence[Mapping[str, Any]], default: Mapping[str, Any]) -> None:
@@ -746,7 +757,7 @@ class Classifier(Exercise):
             evidence["train, no grad"] = call(9, True, positive)
         evidence["quiet"] = call(10, False, positive)
         if case.name == "default":
-            evidence["itself"] = returns_itself(probe, model)
+            evidence["itself"] = switches_as_any_module(probe, model)
         return evidence
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -773,7 +784,8 @@ class Classifier(Exercise):
             asleep = self._evaluation(verdict, known)
             verdict.require(
                 "evaluation", known.get("itself", True), "train-override-broken",
-                expected="train() and eval() return the model itself, as in every module", seen="something else",
+                expected="train() and eval() set training and return the model itself, as in every module",
+                seen="something else",
             )
             if not asleep and self._as_given(known, case):
                 verdict.stop(
@@ -1159,6 +1171,9 @@ class IsLive(Exercise):
             return mixed_modes(model, "layers.1")
         if name == "functional":
             return mixed_modes(model, "body.1")
+        if name == "recurrent":  # what sleeps at the root does not sleep below
+            mixed_modes(model, "out").training = False
+            return model
         return model.train()
 
     def probe(self, case: Case, candidate: Any, probe: Probe) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from ._loops import (
 from ._models import (
     Augmented,
     Conv,
+    ConvDropping,
     Dense,
     DropoutOnly,
     NormOnly,
@@ -519,13 +520,13 @@ class Saliency(Exercise):
     case_names = ("train", "mixed", "no_grad", "frozen", "leaf", "dropout", "raises")
 
     def _scene(self, case: Case) -> Scene:
-        maker, shape, classes = (Conv, (1, 6, 6), 4) if case.name == "mixed" else (Dense, (6,), 3)
+        maker, shape, classes = (ConvDropping, (1, 6, 6), 4) if case.name == "mixed" else (Dense, (6,), 3)
         if case.name == "dropout":
             maker = DropoutOnly
         double = case.name == "no_grad"
         model = build(maker, case.seed, double=double)
         if case.name == "mixed":
-            mixed_modes(model, "norm")
+            mixed_modes(model, "norm.0")
         elif case.name == "no_grad":
             mixed_modes(model, "features.1").get_submodule("features.1.1").train()
         elif case.name == "leaf":

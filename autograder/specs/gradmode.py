@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -2218,14 +2219,18 @@ def _trained(record: Record, reference: Reference) -> bool:
 
 
 def _turns(reference: Reference) -> bool:
-    """Whether the validation loss is lowest in the middle, where neither accuracy nor training loss is best."""
+    """Whether the validation loss is lowest in the middle, where neither accuracy nor training loss is best.
+
+    After that it falls again, though not as low: an epoch better than the one before is no best one.
+    """
     losses, accuracies = [a.loss for a in reference.val], [a.accuracy for a in reference.val]
     best = losses.index(min(losses))
     clear = sorted(losses)[1] - min(losses) > 0.01
     elsewhere = accuracies[best] < max(accuracies) and all(
         [a.loss for a in way].index(min(a.loss for a in way)) != best for way in (reference.running, reference.after)
     )
-    return 0 < best < _EPOCHS - 1 and clear and elsewhere
+    again = any(later < earlier - 1e-3 for earlier, later in itertools.pairwise(losses[best:]))
+    return 0 < best < _EPOCHS - 1 and clear and elsewhere and again
 
 
 def _best_state(record: Record) -> dict[str, torch.Tensor]:

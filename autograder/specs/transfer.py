@@ -17,7 +17,7 @@ from ..observe import BATCHNORM_FAMILY, DROPOUT_FAMILY
 from . import _sections as sections
 from ._evidence import as_float, as_tensor, describe, entry, items, named
 from ._exercise import Case, Check, Exercise, Verdict
-from ._judging import close, judge_modes, judge_undisturbed, near
+from ._judging import close, judge_grad_mode, judge_modes, judge_undisturbed, near
 from ._models import Conv, Dense, build, eval_logits, inputs, mixed_modes, noisy_loader, quiet_loader, seeded
 from ._probe import Probe
 
@@ -37,13 +37,14 @@ class _Features(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.Tanh(), nn.Dropout(0.4))
         self.tail = nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8, affine=False))
+        self.scale = nn.Parameter(torch.linspace(0.8, 1.2, 8))  # in no layer, and called neither weight nor bias
         self.notes = notes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         hidden = [x]
         for layer in (*self.stem, *self.tail):
             hidden.append(layer(hidden[-1]))
-        out = F.dropout(torch.tanh(hidden[-1]), 0.3, training=self.training)
+        out = F.dropout(torch.tanh(hidden[-1]) * self.scale, 0.3, training=self.training)
         if self.notes is not None:
             self.notes.passes.append(any(h.grad_fn is not None for h in (*hidden[1:], out)))
             self.notes.last = out.detach().clone()
@@ -591,7 +592,10 @@ class Classifier(Exercise):
             for part in ("backbone", "head"):
                 own = getattr(model, part).named_parameters()
                 grads[part] = [n for n, p in own if p.grad is not None and bool(p.grad.any())]
-            return {**grads, "graphs": list(passes), "asleep": asleep, "input": x.grad is not None}
+            return {
+                **grads, "graphs": list(passes), "asleep": asleep, "input": x.grad is not None,
+                "leaf": x.requires_grad,
+            }  # fmt: skip
 
         evidence["stages"], evidence["later"] = stages, probe.call(later, rows=False)
         if case.name == "train":
@@ -601,6 +605,7 @@ class Classifier(Exercise):
         evidence["another"] = probe.call(
             candidate, build(_Features, case.seed + 3), 8, classes, take=_anatomy, rows=False
         )  # fmt: skip
+        evidence["refused"] = probe.call(lambda: model(x[:, :-1]), rows=False)
         return evidence
 
     def judge(self, evidence: Mapping[str, Any], cases: Mapping[str, Case], verdict: Verdict) -> None:
@@ -729,6 +734,7 @@ class Classifier(Exercise):
         verdict.require("graph", not recorded, "graph-built", expected="nothing is recorded for a caller under no_grad",
                         seen="the logits require grad",
                         cause="The model switches gradients on, whatever its caller has chosen.")  # fmt: skip
+        judge_grad_mode(verdict, "graph", [], [found["refused"]])
         for which in ("learn", "leaf"):
             record = found[which]
             if record["ended"] != "returned":
@@ -743,6 +749,8 @@ class Classifier(Exercise):
             )
             verdict.require("graph", not any(value["graphs"]) and not value["input"], "backbone-graph-built",
                             expected=expected, seen=seen)  # fmt: skip
+            verdict.require("graph", value["leaf"] is (which == "leaf"), "input-touched",
+                            expected="the input keeps its flag", seen="its requires_grad was switched")  # fmt: skip
             verdict.require("graph", not value["asleep"], "backbone-graph-built", expected=expected,
                             seen=f"{seen}, with the model in evaluation mode")  # fmt: skip
 
@@ -897,7 +905,7 @@ class IsFrozen(Exercise):
 
         acts: dict[str, Callable[[], Any]] = {
             "optimizer": momentum.step,
-            "weight": silently(lambda: weight.add_(F.one_hot(torch.tensor(3), 6) * 1e-9)),
+            "weight": silently(lambda: weight.add_(F.one_hot(torch.tensor(3), 6) * 1e-12)),
             "swap": silently(lambda: weight.copy_(weight.flip(0))),
             "rebound weight": lambda: setattr(module.mix, "weight", nn.Parameter(weight.detach() + 1.0)),
             "running": lambda: module(x),
@@ -969,7 +977,7 @@ class IsFrozen(Exercise):
         calmed: bool,
     ) -> None:  # fmt: skip
         what = {
-            "weight": "one weight changed by 1e-9", "swap": "the rows of a weight were exchanged",
+            "weight": "one weight changed by 1e-12", "swap": "the rows of a weight were exchanged",
             "optimizer": "an optimizer moved frozen weights by their momentum",
             "rebound weight": "a weight was replaced by a parameter with other values",
             "running": "a forward pass moved running statistics", "counter": "a batch counter went up",
@@ -1206,6 +1214,8 @@ class FineTune(Exercise):
             evidence["reseeded"] = self._run(case, candidate, probe, seed=1)
         elif case.name == "tiny":
             evidence["fresh"] = self._run(case, candidate, probe, fresh=True)
+            with torch.no_grad():
+                evidence["unrecorded"] = self._run(case, candidate, probe, fresh=True)
         return evidence
 
     def _run(
@@ -1405,6 +1415,8 @@ class FineTune(Exercise):
                             expected="the caller's random state is as it was",
                             seen="it is another one after the call")  # fmt: skip
         judge_modes(verdict, "repeatable", records)
+        # nobody says that a caller under no_grad is to be served, but it is to stay under it
+        judge_grad_mode(verdict, "repeatable", [evidence["tiny"]["unrecorded"]["call"]])
         for record in records:
             judge_undisturbed(verdict, "repeatable", record, may=("params", "buffers", "grads", "rng", "requires_grad"))
 

@@ -608,3 +608,16 @@ class Dropout(nn.Module):
             return torch.zeros_like(x)
         keep = torch.rand(x.shape) >= self.p
         return x * keep / (1 - self.p)
+
+# %% wrong | dropout-in-eval | p = 1 gives zeros before the mode is asked
+class Dropout(nn.Module):
+    def __init__(self, p=0.5):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        if self.p == 1:
+            return torch.zeros_like(x)
+        if not self.training:
+            return x
+        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)

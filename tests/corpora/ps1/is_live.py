@@ -545,3 +545,19 @@ def is_live(model, x):
     finally:
         for m, training in modes:
             m.training = training
+
+# %% wrong | eval-never-called | calls eval() only if the model's own flag is on
+def is_live(model, x):
+    flags = {m: m.training for m in model.modules()}
+    buffers = {name: b.clone() for name, b in model.named_buffers()}
+    try:
+        if model.training:
+            model.eval()
+        with torch.random.fork_rng(devices=[]):
+            a, b = model(x.detach().clone()), model(x.detach().clone())
+        return not torch.equal(a, b)
+    finally:
+        for m, flag in flags.items():
+            m.training = flag
+        for name, b in model.named_buffers():
+            b.data.copy_(buffers[name])

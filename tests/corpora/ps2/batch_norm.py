@@ -915,3 +915,24 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     y = (x - mean.view(shape)) / (var.view(shape) + eps).sqrt()
     y = y if weight is None else y * weight.view(shape)
     return y if bias is None else y + bias.view(shape)
+
+# %% wrong | input-touched | the running mean moves before the batch of one is refused
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    if training:
+        n = x.numel() // x.shape[1]
+        mean, var = x.mean(dims), x.var(dims, correction=0)
+        with torch.no_grad():
+            running_mean.mul_(1 - momentum).add_(momentum * mean)
+            if n == 1:
+                raise ValueError("the unbiased variance needs more than one value per channel")
+            running_var.mul_(1 - momentum).add_(momentum * var * n / (n - 1))
+    else:
+        mean, var = running_mean, running_var
+    y = (x - mean.view(shape)) / torch.sqrt(var.view(shape) + eps)
+    if weight is not None:
+        y = y * weight.view(shape)
+    if bias is not None:
+        y = y + bias.view(shape)
+    return y

@@ -356,3 +356,26 @@ def predict_one(model, x):
     finally:
         for m, training in modes:
             m.training = training
+
+# %% wrong | wrong-result | flattens an answer that has dimensions of its own
+def predict_one(model, x):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            return model(x.unsqueeze(0)).flatten()
+    finally:
+        for m, mode in modes:
+            m.training = mode
+
+# %% wrong | root-flag-only | remembers its own mode and those of its children, not what is below them
+@torch.no_grad()
+def predict_one(model, x):
+    root, modes = model.training, [(m, m.training) for m in model.children()]
+    model.eval()
+    try:
+        return model(x.unsqueeze(0)).squeeze(0)
+    finally:
+        model.training = root
+        for m, mode in modes:
+            m.train(mode)

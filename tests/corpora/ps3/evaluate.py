@@ -773,3 +773,40 @@ def evaluate(model, loader, loss_fn):
         n += len(y)
     restore()
     return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | eval-never-called | puts the children in evaluation mode, not the model itself
+def evaluate(model, loader, loss_fn):
+    flags = [(m, m.training) for m in model.modules()]
+    loss_sum, hits, n = 0.0, 0, 0
+    try:
+        for child in model.children():
+            child.eval()
+        with torch.no_grad():
+            for x, y in loader:
+                logits = model(x)
+                loss_sum += loss_fn(logits, y).item() * len(y)
+                hits += (logits.argmax(dim=1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in flags:
+            m.training = flag
+    return {"loss": loss_sum / n, "accuracy": hits / n}
+
+# %% wrong | root-flag-only | remembers its own mode and those of its children, not what is below them
+def evaluate(model, loader, loss_fn):
+    root = model.training
+    flags = [(m, m.training) for m in model.children()]
+    loss_sum, hits, n = 0.0, 0, 0
+    try:
+        model.eval()
+        with torch.no_grad():
+            for x, y in loader:
+                logits = model(x)
+                loss_sum += loss_fn(logits, y).item() * len(y)
+                hits += (logits.argmax(dim=1) == y).sum().item()
+                n += len(y)
+    finally:
+        model.training = root
+        for m, flag in flags:
+            m.train(flag)
+    return {"loss": loss_sum / n, "accuracy": hits / n}

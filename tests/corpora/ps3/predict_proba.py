@@ -326,3 +326,14 @@ def predict_proba(model, loader):
         model.requires_grad_(True)
         for m, training in modes:
             m.training = training
+
+# %% wrong | wrong-result | squeeze() takes the batch dimension from a last batch of one
+def predict_proba(model, loader):
+    flags = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([model(x).squeeze().softmax(dim=-1) for x, _ in loader])
+    finally:
+        for m, flag in flags:
+            m.training = flag

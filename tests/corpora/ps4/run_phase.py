@@ -1132,3 +1132,36 @@ def run_phase(model, loader, loss_fn, phase, optimizer=None):
         for m, flag in found:
             m.training = flag
     return {"loss": total / n, "accuracy": hits / n}
+
+# %% wrong | eval-never-called | switches the children, not the model itself
+@contextlib.contextmanager
+def _switched(model, training):
+    flags = [(m, m.training) for m in model.modules()]
+    try:
+        for child in model.children():
+            child.train(training)
+        with torch.set_grad_enabled(training):
+            yield
+    finally:
+        for m, flag in flags:
+            m.training = flag
+
+def run_phase(model, loader, loss_fn, phase, optimizer=None):
+    if phase not in ("train", "val"):
+        raise ValueError(f"unknown phase {phase!r}")
+    training = phase == "train"
+    if training and optimizer is None:
+        raise ValueError("training needs an optimizer")
+    loss_sum, correct, n = 0.0, 0, 0
+    with _switched(model, training):
+        for x, y in loader:
+            logits = model(x)
+            loss = loss_fn(logits, y)
+            if training:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            loss_sum += loss.item() * len(y)
+            correct += (logits.argmax(dim=1) == y).sum().item()
+            n += len(y)
+    return {"loss": loss_sum / n, "accuracy": correct / n}

@@ -415,3 +415,17 @@ def stream_logits(model, loader):
             for m, flag in found:
                 m.training = flag
         yield out
+
+# %% wrong | eval-never-called | puts the children in evaluation mode, not the model itself
+def stream_logits(model, loader):
+    for x, _ in loader:
+        flags = {m: m.training for m in model.modules()}
+        try:
+            for child in model.children():
+                child.eval()
+            with torch.no_grad():
+                logits = model(x).detach()
+        finally:
+            for m, flag in flags.items():
+                m.training = flag
+        yield logits

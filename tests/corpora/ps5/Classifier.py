@@ -589,3 +589,42 @@ class Classifier(nn.Module):
     @torch.enable_grad()
     def forward(self, x):
         return self.head(self.backbone(x.detach()))
+
+# %% wrong | input-touched | switches off the flag of the caller's input
+class Classifier(nn.Module):
+    def __init__(self, backbone, num_features, num_classes):
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval()
+        self.head = nn.Linear(num_features, num_classes)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, x):
+        if x.is_leaf:
+            x.requires_grad_(False)
+        with torch.no_grad():
+            features = self.backbone(x)
+        return self.head(features)
+
+# %% wrong | graph-built | freezes child by child, and misses a parameter of the backbone itself
+class Classifier(nn.Module):
+    def __init__(self, backbone, num_features, num_classes):
+        super().__init__()
+        self.backbone = backbone.eval()
+        for layer in self.backbone.children():
+            for p in layer.parameters():
+                p.requires_grad = False
+        self.head = nn.Linear(num_features, num_classes)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, x):
+        with torch.no_grad():
+            features = self.backbone(x)
+        return self.head(features)

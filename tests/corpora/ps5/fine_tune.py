@@ -1313,3 +1313,33 @@ def fine_tune(model, loader, loss_fn, epochs, lr, seed):
     for m, t in modes:
         m.training = t
     return history
+
+# %% wrong | grad-mode-leaked | switches recording on for good
+def fine_tune(model, loader, loss_fn, epochs, lr, seed):
+    modes = {m: m.training for m in model.modules()}
+    frozen = [m for m in model.modules()
+              if list(m.parameters()) and not any(p.requires_grad for p in m.parameters())]
+    params = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(params, lr=lr)
+    losses = []
+    torch.set_grad_enabled(True)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(epochs):
+                model.train()
+                for m in frozen:
+                    m.eval()
+                total, count = 0.0, 0
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    loss = loss_fn(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(x)
+                    count += len(x)
+                losses.append(total / count)
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+    return losses

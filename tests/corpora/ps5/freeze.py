@@ -463,3 +463,18 @@ def freeze(module):
         if isinstance(m, nn.modules.batchnorm._BatchNorm):
             m.track_running_stats = False
     return module
+
+# %% wrong | frozen-weights-move | freezes what is called weight or bias
+import types
+
+
+def freeze(module):
+    module.eval()
+    for m in module.modules():
+        for name in ("weight", "bias"):
+            p = m._parameters.get(name)
+            if p is not None:
+                p.requires_grad_(False)
+                p.grad = None
+        m.train = types.MethodType(lambda self, mode=True: self, m)
+    return module

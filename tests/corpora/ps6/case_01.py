@@ -259,3 +259,24 @@ def test_report(model, loader):
 
 
 case_01 = ("eval-never-called", test_report)
+
+# %% wrong | eval-never-called | the children are put in evaluation mode, the model itself is not
+@torch.inference_mode()
+def test_report(model, loader):
+    flags = [(module, module.training) for module in model.modules()]
+    for child in model.children():
+        child.eval()
+    try:
+        correct, confidence, count = 0, 0.0, 0
+        for x, y in loader:
+            largest, predicted = model(x).softmax(dim=1).max(dim=1)
+            correct += (predicted == y).sum().item()
+            confidence += largest.sum().item()
+            count += len(y)
+    finally:
+        for module, flag in flags:
+            module.training = flag
+    return {"accuracy": correct / count, "confidence": confidence / count}
+
+
+case_01 = ("eval-never-called", test_report)

@@ -340,3 +340,51 @@ def train_head(model, loader, loss_fn, epochs, lr):
 
 
 case_05 = ("bn-drifts-when-frozen", train_head)
+
+# %% wrong | freeze-undone-by-train | only BatchNorm1d and Dropout are put to rest, not BatchNorm2d
+def train_head(model, loader, loss_fn, epochs, lr):
+    for parameter in model.backbone.parameters():
+        parameter.requires_grad = False
+    optimizer = torch.optim.SGD(model.head.parameters(), lr=lr)
+    losses = []
+    for _ in range(epochs):
+        model.train()
+        for module in model.backbone.modules():
+            if isinstance(module, (nn.BatchNorm1d, nn.Dropout)):
+                module.eval()
+        total, count = 0.0, 0
+        for x, y in loader:
+            loss = loss_fn(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(y)
+            count += len(y)
+        losses.append(total / count)
+    return losses
+
+
+case_05 = ("bn-drifts-when-frozen", train_head)
+
+# %% wrong | parameter-grads-touched | the flag is misspelt, and the backbone gathers gradients
+def train_head(model, loader, loss_fn, epochs, lr):
+    for parameter in model.backbone.parameters():
+        parameter.require_grad = False
+    optimizer = torch.optim.SGD(model.head.parameters(), lr=lr)
+    losses = []
+    for _ in range(epochs):
+        model.train()
+        model.backbone.eval()
+        total, count = 0.0, 0
+        for x, y in loader:
+            loss = loss_fn(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(y)
+            count += len(y)
+        losses.append(total / count)
+    return losses
+
+
+case_05 = ("bn-drifts-when-frozen", train_head)

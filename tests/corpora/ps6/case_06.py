@@ -217,3 +217,18 @@ def cache_features(backbone, loader):
 
 
 case_06 = ("inference-tensor-escapes", cache_features)
+
+# %% wrong | wrong-result | asks the loader twice, once for x and once for y
+def cache_features(backbone, loader):
+    modes = {module: module.training for module in backbone.modules()}
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            features = [backbone(x) for x, _ in loader]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return list(zip(features, [y for _, y in loader]))
+
+
+case_06 = ("inference-tensor-escapes", cache_features)

@@ -394,3 +394,56 @@ def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, p
 
 
 case_07 = ("blanket-train-restore", fit_until)
+
+# %% wrong | wrong-result | an epoch better than the one before counts as an improvement
+def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, patience):
+    losses, waited = [], 0
+    while len(losses) < max_epochs:
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        modes = [(module, module.training) for module in model.modules()]
+        model.eval()
+        try:
+            with torch.no_grad():
+                pairs = [(loss_fn(model(x), y).item(), len(y)) for x, y in val_loader]
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        losses.append(sum(v * n for v, n in pairs) / sum(n for _, n in pairs))
+        if len(losses) > 1 and losses[-1] >= losses[-2]:
+            waited += 1
+        else:
+            waited = 0
+        if waited >= patience:
+            break
+    return losses
+
+
+case_07 = ("blanket-train-restore", fit_until)
+
+# %% wrong | blanket-train-restore | sleepers are put back by eval(), and all below them
+def fit_until(model, train_loader, val_loader, loss_fn, optimizer, max_epochs, patience):
+    losses = []
+    while len(losses) < max_epochs:
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        sleepers = [module for module in model.modules() if not module.training]
+        model.eval()
+        try:
+            with torch.no_grad():
+                pairs = [(loss_fn(model(x), y).item(), len(y)) for x, y in val_loader]
+        finally:
+            model.train()
+            for module in sleepers:
+                module.eval()
+        losses.append(sum(v * n for v, n in pairs) / sum(n for _, n in pairs))
+        if len(losses) - losses.index(min(losses)) > patience:
+            break
+    return losses
+
+
+case_07 = ("blanket-train-restore", fit_until)

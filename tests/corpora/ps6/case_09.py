@@ -191,3 +191,66 @@ def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
 
 
 case_09 = ("biased-running-var", normalise_batch)
+
+# %% wrong | wrong-result | a momentum of 0 is taken for none
+def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    mean = x.mean(dim=dims)
+    var = x.var(dim=dims, unbiased=False)
+    n = x.numel() // x.size(1)
+    momentum = momentum or 0.1
+    with torch.no_grad():
+        running_mean.mul_(1 - momentum).add_(momentum * mean)
+        running_var.mul_(1 - momentum).add_(momentum * var * n / (n - 1))
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    return (x - mean.view(shape)) / torch.sqrt(var.view(shape) + eps)
+
+
+case_09 = ("biased-running-var", normalise_batch)
+
+# %% wrong | input-touched | centres the input in place where no gradient is asked for
+def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    mean = x.mean(dim=dims)
+    var = x.var(dim=dims, unbiased=False)
+    n = x.numel() // x.size(1)
+    with torch.no_grad():
+        running_mean.mul_(1 - momentum).add_(momentum * mean)
+        running_var.mul_(1 - momentum).add_(momentum * var * n / (n - 1))
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    centred = x.sub_(mean.view(shape)) if not x.requires_grad else x - mean.view(shape)
+    return centred / torch.sqrt(var.view(shape) + eps)
+
+
+case_09 = ("biased-running-var", normalise_batch)
+
+# %% wrong | grad-mode-as-mode-flag | updates the statistics only where gradients are recorded
+def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    mean = x.mean(dim=dims)
+    var = x.var(dim=dims, unbiased=False)
+    n = x.numel() // x.size(1)
+    if torch.is_grad_enabled():
+        running_mean.data.mul_(1 - momentum).add_(momentum * mean.data)
+        running_var.data.mul_(1 - momentum).add_(momentum * var.data * n / (n - 1))
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    return (x - mean.view(shape)) / torch.sqrt(var.view(shape) + eps)
+
+
+case_09 = ("biased-running-var", normalise_batch)
+
+# %% wrong | grad-mode-leaked | switches recording off and on again by hand
+def normalise_batch(x, running_mean, running_var, momentum=0.1, eps=1e-5):
+    dims = [d for d in range(x.dim()) if d != 1]
+    mean = x.mean(dim=dims)
+    var = x.var(dim=dims, unbiased=False)
+    n = x.numel() // x.size(1)
+    torch.set_grad_enabled(False)
+    running_mean.mul_(1 - momentum).add_(momentum * mean)
+    running_var.mul_(1 - momentum).add_(momentum * var * n / (n - 1))
+    torch.set_grad_enabled(True)
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    return (x - mean.view(shape)) / torch.sqrt(var.view(shape) + eps)
+
+
+case_09 = ("biased-running-var", normalise_batch)

@@ -321,3 +321,34 @@ def train(model, loader, val_loader, loss_fn, optimizer, epochs, val_every):
 
 
 case_11 = ("mode-not-restored", train)
+
+# %% wrong | root-flag-only | calls train() only if the model's own flag is off
+def validate(model, loader, loss_fn):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for x, y in loader:
+            total += loss_fn(model(x), y).item() * len(y)
+            count += len(y)
+    for m, mode in modes:
+        m.training = mode
+    return total / count
+
+
+def train(model, loader, val_loader, loss_fn, optimizer, epochs, val_every):
+    losses, steps = [], 0
+    if not model.training:
+        model.train()
+    for _ in range(epochs):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+            steps += 1
+            if steps % val_every == 0:
+                losses.append(validate(model, val_loader, loss_fn))
+    return losses
+
+
+case_11 = ("mode-not-restored", train)
