@@ -658,7 +658,7 @@ class Classifier(Exercise):
         if record["modes_before"] == record["modes_after"] or any(record["modes_after"]["backbone"].values()):
             mistake = "requires-grad-typo" if value["typo"] else "frozen-weights-move"
         verdict.require("frozen", not awake, mistake, expected="no parameter of the backbone requires grad",
-                        seen=f"{_names(awake)} still require grad")  # fmt: skip
+                        seen=f"{_names(awake)} still require{'s' * (len(awake) == 1)} grad")  # fmt: skip
 
     def _stages(self, verdict: Verdict, found: Mapping[str, Any], features: torch.Tensor) -> bool:
         for stage in found["stages"]:

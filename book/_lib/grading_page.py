@@ -194,7 +194,7 @@ def _first_try(numbers: Numbers) -> Numbers:
         "first_right": _share(right + wrong - failed - passed, right + wrong),
         "first_named": _share(wrong - passed - misnamed, wrong),
         "first_try": table(columns, [*rows, ("all", *total)]),
-        **{f"again_{key}": f"{count:,}" for key, count in numbers["again"].items()},
+        **{f"{turn}_{key}": f"{count:,}" for turn in ("again", "third") for key, count in numbers[turn].items()},
     }
 
 
