@@ -734,7 +734,7 @@ class Classifier(Exercise):
         verdict.require("graph", not recorded, "graph-built", expected="nothing is recorded for a caller under no_grad",
                         seen="the logits require grad",
                         cause="The model switches gradients on, whatever its caller has chosen.")  # fmt: skip
-        judge_grad_mode(verdict, "graph", [], [found["refused"]])
+        judge_grad_mode(verdict, "graph", [], [r for r in [found["refused"]] if "grad_before" in r])
         for which in ("learn", "leaf"):
             record = found[which]
             if record["ended"] != "returned":
@@ -1416,7 +1416,8 @@ class FineTune(Exercise):
                             seen="it is another one after the call")  # fmt: skip
         judge_modes(verdict, "repeatable", records)
         # nobody says that a caller under no_grad is to be served, but it is to stay under it
-        judge_grad_mode(verdict, "repeatable", [evidence["tiny"]["unrecorded"]["call"]])
+        unrecorded = evidence["tiny"]["unrecorded"]["call"]
+        judge_grad_mode(verdict, "repeatable", [unrecorded] if "grad_before" in unrecorded else [])
         for record in records:
             judge_undisturbed(verdict, "repeatable", record, may=("params", "buffers", "grads", "rng", "requires_grad"))
 
