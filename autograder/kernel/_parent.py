@@ -132,8 +132,7 @@ def close_zygotes() -> None:
 def _leave_nothing() -> None:
     close_zygotes()
     if _runtime is not None:
-        for _ in range(3):  # what is added meanwhile, by a process that is ending too, makes an attempt fail
-            shutil.rmtree(_runtime[0], ignore_errors=True)
+        shutil.rmtree(_runtime[0], ignore_errors=True)
         _runtime[1].close()
 
 

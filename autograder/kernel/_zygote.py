@@ -14,11 +14,13 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import tarfile
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator
 from functools import partial
@@ -32,7 +34,7 @@ from ._wire import LARGEST_REQUEST, MOST_DESCRIPTORS
 def main() -> None:
     """Import, report, fork on request, end when the owner's end of the socket closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    with _settled():
+    with _ending_with_owner(control), _settled():
         for module in filter(None, sys.argv[3].split(",")):
             importlib.import_module(module)
         _app.warm_up()
@@ -62,6 +64,31 @@ def main() -> None:
             link.close()
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _ending_with_owner(control: socket.socket) -> Iterator[None]:
+    """While it imports, too: what is imported for nobody would write into a folder that has been removed by then.
+
+    The thread that looks is gone before anything is forked.
+    """
+    imported, told = os.pipe()
+
+    def look() -> None:
+        poll = select.poll()
+        poll.register(control, select.POLLRDHUP)  # a request that is there already does not wake it
+        poll.register(imported, select.POLLIN)
+        if imported not in dict(poll.poll()):
+            os._exit(1)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        os.close(told)
+        looking.join()
+        os.close(imported)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from nbgrader.api import Gradebook
 from rich.console import Console
@@ -358,6 +359,19 @@ def test_what_a_killed_run_leaves_in_the_temporary_folder_goes_with_the_next() -
         after = subprocess.run([*run, BEGIN], env=environment, capture_output=True, text=True, check=True)
         assert (len(ast.literal_eval(after.stdout)), after.stderr, os.listdir(place)) == (1, "", [])
         assert left not in after.stdout
+
+
+def test_nothing_is_imported_for_a_run_that_was_killed() -> None:
+    """It would be written into the folder that the next run removes, which is there again then."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        environment = {**os.environ, "TMPDIR": place}
+        killed = f"{BEGIN}; os.kill(os.getpid(), 9)"
+        subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True, check=False)
+        started = [p for p in psutil.process_iter(["environ"]) if place in (p.info["environ"] or {}).get("TMPDIR", "")]
+        sweep = "from autograder.kernel._parent import runtime_folder; runtime_folder()"
+        subprocess.run([sys.executable, "-c", sweep], env=environment, check=True)
+        psutil.wait_procs(started, 30)
+        assert os.listdir(place) == []
 
 
 # ---------------------------------------------------------------------- on the terminal
