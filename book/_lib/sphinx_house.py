@@ -10,13 +10,16 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
+from jupyter_cache.base import ProjectNb
+from jupyter_cache.executors.basic import ExecutionWorkerLocalMProc, JupyterExecutorLocalMproc, ProcessData
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core import render
 from myst_nb.core.read import is_myst_markdown_notebook
 from myst_nb.core.utils import coalesce_streams
@@ -25,6 +28,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError
 from sphinx.util.logging import getLogger
+from traitlets.config import Config as Settings
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
@@ -105,6 +109,32 @@ def is_notebook(source: Path) -> bool:
     return is_myst_markdown_notebook(source.read_text(encoding="utf-8"))
 
 
+class _OverOwnSockets(ExecutionWorkerLocalMProc):
+    """Executes a page in a kernel that talks over sockets in a folder of its own instead of TCP.
+
+    Jupyter gives a kernel ports that are free when it is started, and the kernel takes them half a second later. Of
+    several kernels that start side by side another may have one by then.
+    """
+
+    @staticmethod
+    def execute(project_nb: ProjectNb, data: ProcessData) -> ExecutionResult:
+        with tempfile.TemporaryDirectory() as folder:  # a short path: a socket's has at most 107 characters
+            settings = Settings(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
+            return single_nb_execution(
+                project_nb.nb,
+                cwd=str(Path(project_nb.uri).parent),
+                timeout=data.timeout,
+                allow_errors=data.allow_errors,
+                config=settings,
+            )
+
+
+class _SeveralAtATime(JupyterExecutorLocalMproc):
+    """jupyter-cache's parallel executor, with such kernels."""
+
+    _EXECUTION_WORKER = _OverOwnSockets
+
+
 def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Execute what the cache does not have, several pages at a time; Sphinx reads one by one, and finds it there.
 
@@ -118,14 +148,12 @@ def execute_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
     for source in sorted(notebooks, key=lambda source: -source.stat().st_size):  # the long ones first
         cache.add_nb_to_project(str(source), read_data={"name": "myst_nb_md", "type": "plugin"})
     missing = [record.uri for record in cache.list_unexecuted(filter_uris=list(map(str, notebooks)))]
-    if len(missing) < 2:
+    if not missing:
         return
-    _log.info("executing %d pages, several at a time: %s", len(missing), ", ".join(Path(uri).stem for uri in missing))
+    _log.info("executing, several pages at a time: %s", ", ".join(Path(uri).stem for uri in missing))
     quiet = logging.getLogger("jupyter_cache")
     quiet.setLevel(logging.CRITICAL)  # Sphinx will report failures, with their place
-    load_executor("local-parallel", cache, logger=quiet).run_and_cache(
-        filter_uris=missing, timeout=app.config.nb_execution_timeout
-    )
+    _SeveralAtATime(cache, logger=quiet).run_and_cache(filter_uris=missing, timeout=app.config.nb_execution_timeout)
 
 
 def connect_repository(app: Sphinx, config: Config) -> None:

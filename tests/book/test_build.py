@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 #: What the build says when a page is executed, by Sphinx or ahead of it.
-EXECUTES = re.compile(r"executing (notebook|\d+ pages)", re.IGNORECASE)
+EXECUTES = re.compile(r"executing( notebook|, several pages)", re.IGNORECASE)
 
 
 class Page(HTMLParser):
