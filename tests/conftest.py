@@ -49,6 +49,11 @@ def own_sockets() -> Iterator[dict[str, str]]:
         yield {"transport": "ipc", "ip": f"{folder}/kernel"}
 
 
+def as_options(settings: dict[str, str]) -> list[str]:
+    """Settings of `KernelManager`, for the command line of any Jupyter application."""
+    return [f"--KernelManager.{name}={value}" for name, value in settings.items()]
+
+
 @pytest.fixture(scope="session")
 def nbgrader() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an nbgrader command in a course folder, as an instructor types it; output and log are in `stdout`."""

@@ -13,9 +13,10 @@ import nbclient
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
+from traitlets.config import Config
 
 from autograder.grading.verdict import is_check, solution_cell_of
-from tests.conftest import ROOT
+from tests.conftest import ROOT, as_options
 
 pytestmark = pytest.mark.slow
 PS0 = "ps0-switches"
@@ -173,25 +174,27 @@ def test_grading_again_gives_the_same_scores(graded: Path, nbgrader: Callable) -
 
 
 @pytest.mark.parametrize("name", ["ps0-switches/ps0.ipynb", "ps3-evaluation/ps3.ipynb"])
-def test_the_master_validates(name: str, nbgrader: Callable) -> None:
-    done = nbgrader(ROOT, "validate", f"solutions/{name}")
+def test_the_master_validates(name: str, nbgrader: Callable, own_sockets: dict[str, str]) -> None:
+    done = nbgrader(ROOT, "validate", f"solutions/{name}", *as_options(own_sockets))
     assert "Success! Your notebook passes all the tests." in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("name", ["ps0-switches/ps0.ipynb", "ps3-evaluation/ps3.ipynb"])
-def test_the_release_fails_politely(name: str, nbgrader: Callable) -> None:
+def test_the_release_fails_politely(name: str, nbgrader: Callable, own_sockets: dict[str, str]) -> None:
     released = nbformat.read(ROOT / "exercises" / name, as_version=4)
     count = sum(map(is_check, released.cells))
-    done = nbgrader(ROOT, "validate", f"exercises/{name}")
+    done = nbgrader(ROOT, "validate", f"exercises/{name}", *as_options(own_sockets))
     assert f"VALIDATION FAILED ON {count} CELL(S)" in done.stdout
     assert "Traceback" not in done.stdout
     assert len(re.findall(r"\w+\.\w+: 0 of \d+ points", done.stdout)) == count
 
 
 @pytest.mark.parametrize("name", ["ps0-switches/ps0.ipynb", "ps3-evaluation/ps3.ipynb"])
-def test_a_release_runs_from_top_to_bottom_and_only_misses_answers(name: str, tmp_path: Path) -> None:
-    copy = shutil.copy(ROOT / "exercises" / name, tmp_path)
-    nbclient.execute(notebook := nbformat.read(copy, as_version=4), allow_errors=True)
+def test_a_release_runs_from_top_to_bottom_and_only_misses_answers(
+    name: str, tmp_path: Path, own_sockets: dict[str, str]
+) -> None:
+    notebook = nbformat.read(shutil.copy(ROOT / "exercises" / name, tmp_path), as_version=4)
+    nbclient.execute(notebook, allow_errors=True, config=Config(KernelManager=own_sockets))
     errors = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"]
     assert {error.ename for error in errors} == {"NotImplementedError", "CheckFailed"}
     for error in errors:

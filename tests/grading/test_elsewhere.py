@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -111,14 +111,12 @@ def test_a_gradebook_on_postgresql_says_the_same(
 def cluster(tmp_path: Path) -> Iterator[str]:
     """The address of a `dask scheduler` with two `dask worker` processes, all on loopback."""
     pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
+    found = tmp_path / "scheduler.json"  # the scheduler takes a free port and writes its address there
     dask = [sys.executable, "-m", "dask"]
-    commands = [[*dask, "scheduler", "--host=127.0.0.1", f"--port={port}", "--no-dashboard"]]
-    worker = [*dask, "worker", address, "--host=127.0.0.1", "--nworkers=1", "--nthreads=1", "--no-dashboard"]
-    commands += [[*worker, f"--name=worker-{n}", f"--local-directory={tmp_path}"] for n in range(2)]
+    commands = [[*dask, "scheduler", "--host=127.0.0.1", "--port=0", f"--scheduler-file={found}", "--no-dashboard"]]
+    worker = [*dask, "worker", f"--scheduler-file={found}", "--host=127.0.0.1", "--nworkers=1", "--nthreads=1"]
+    worker += ["--no-dashboard", f"--local-directory={tmp_path}"]
+    commands += [[*worker, f"--name=worker-{n}"] for n in range(2)]
     with ExitStack() as stack:
         for number, command in enumerate(commands):
             log = stack.enter_context((tmp_path / f"dask-{number}.log").open("w"))
@@ -127,9 +125,9 @@ def cluster(tmp_path: Path) -> Iterator[str]:
             stack.callback(process.terminate)
         from distributed import Client
 
-        with Client(address, timeout=60, set_as_default=False) as client:
+        with Client(scheduler_file=str(found), timeout=60, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
-        yield address
+        yield json.loads(found.read_text())["address"]
 
 
 def test_the_workers_of_a_cluster_give_the_same_gradebook(

@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 
 from autograder.grading.restore import RECORD
 from tests.book.test_browser import CHROMIUM
-from tests.conftest import LEVEL, ROOT
+from tests.conftest import LEVEL, ROOT, as_options
 from tests.grading.classes import PS0, as_bytes, hand_in, ps0, right, wrong
 from tools.pdf import QUIET
 
@@ -114,7 +114,7 @@ def server(
     own = {"HOME": str(home), "PATH": os.defpath, "JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
     (as_made,) = re.findall(r"^\tjupyter lab\b(.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
     options = [*as_made.split(), "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-    options += [f"--KernelManager.{name}={value}" for name, value in own_sockets.items()]
+    options += as_options(own_sockets)
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *options],
         cwd=small_course, env={**kept, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
