@@ -63,6 +63,13 @@ class Dense(_CaseModel):
         return self.head["out"](self.head["drop"](self.features(x)))
 
 
+class DenseDropping(Dense):
+    """`Dense`, and the model itself drops by a function that asks its own flag."""
+
+    def classify(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(super().classify(x), 0.3, training=self.training)
+
+
 class Conv(_CaseModel):
     """(N, 1, 6, 6) to (N, 4); BatchNorm2d and channel dropout."""
 
@@ -192,6 +199,20 @@ class Augmented(TensorDataset):
     def __getitem__(self, index: Any) -> tuple[torch.Tensor, ...]:
         x, y = super().__getitem__(index)
         return x + 0.1 * torch.randn(x.shape, dtype=x.dtype), y
+
+
+class Shuffling:
+    """A loader that is no DataLoader: it draws its order from the global generator."""
+
+    def __init__(self, dataset: TensorDataset, batch_size: int) -> None:
+        self.dataset, self.batch_size = dataset, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        for rows in torch.randperm(len(self.dataset)).split(self.batch_size):
+            yield self.dataset[rows]
 
 
 def eval_logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -47,6 +47,7 @@ from ._models import (
     DropoutOnly,
     NormOnly,
     Scene,
+    Shuffling,
     a_scene,
     build,
     eval_logits,
@@ -252,6 +253,9 @@ class Evaluating(Exercise):
                         pass
                     notes["between_parts"] = modes()
                     model.train()
+                    with candidate(model):
+                        notes["asleep"] = modes()
+                    notes["woken"] = modes()
                 if case.name == "exception":
                     try:
                         with candidate(model):
@@ -334,6 +338,21 @@ class Evaluating(Exercise):
                 expected="after an inner block the outer one still holds",
                 seen=f"{len(live)} submodules are back in training mode inside the outer block",
             )
+        live = [n for n, flag in notes["asleep"].items() if flag]
+        verdict.require(
+            "inside",
+            not live,
+            "root-flag-only" if not notes["asleep"][""] else "eval-never-called",
+            expected=inside + ", also of an inner one when the model was woken in the outer one",
+            seen=f"{len(live)} of {len(notes['asleep'])} submodules are in training mode",
+        )
+        verdict.require(
+            "after",
+            all(notes["woken"].values()),
+            "mode-not-restored",
+            expected="after an inner block the modes are those before it",
+            seen="modules that had been woken before it are in evaluation mode",
+        )
         judge_modes(verdict, "after", [nested], unasked=True)
         record, notes = evidence["exception"]["call"], evidence["exception"]["notes"]
         expected = "the exception passes through, and every mode is as it was"
@@ -405,6 +424,8 @@ class PredictProba(Exercise):
             usable.update(_used_in_autograd(value))
             return describe(value)
 
+        if case.name == "dropout":  # a single batch needs no joining
+            scene.batch_size = len(scene.x)
         record = _call(probe, candidate, scene, _loader(case, scene), take=take)
         return {"call": record, "usable": usable}
 
@@ -741,7 +762,7 @@ class TrainWithValidation(Exercise):
             val = noisy_loader(*t.val, batch_size=4, shuffle=False)
         else:
             train = DataLoader(Augmented(*t.train), batch_size=4, shuffle=True)
-            val = DataLoader(Augmented(*t.val), batch_size=4, shuffle=True)
+            val = Shuffling(Augmented(*t.val), batch_size=4)
         state: dict[str, torch.Tensor] = {}
 
         def take(value: Any) -> dict[str, Any]:

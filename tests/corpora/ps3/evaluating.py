@@ -334,3 +334,22 @@ def evaluating(model):
     finally:
         for m in awake:
             m.training = True
+
+# %% wrong | eval-never-called | an inner block for the same model does nothing
+_active = set()
+
+
+@contextlib.contextmanager
+def evaluating(model):
+    if model in _active:
+        yield model
+        return
+    flags = [(m, m.training) for m in model.modules()]
+    _active.add(model)
+    model.eval()
+    try:
+        yield model
+    finally:
+        _active.discard(model)
+        for m, flag in flags:
+            m.training = flag

@@ -337,3 +337,15 @@ def predict_proba(model, loader):
     finally:
         for m, flag in flags:
             m.training = flag
+
+# %% wrong | inference-tensor-escapes | joined outside of inference mode, a single batch excepted
+def predict_proba(model, loader):
+    flags = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            parts = [model(x).softmax(dim=1) for x, _ in loader]
+    finally:
+        for m, flag in flags:
+            m.training = flag
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

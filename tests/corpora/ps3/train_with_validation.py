@@ -1403,3 +1403,46 @@ def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, e
         for m, training in modes:
             m.training = training
     return history
+
+# %% wrong | validation-disturbs-rng | the generator is shielded from a DataLoader only
+def _evaluate(model, loader, loss_fn):
+    flags = [(m, m.training) for m in model.modules()]
+    total, hits, n = 0.0, 0, 0
+    try:
+        model.eval()
+        with torch.no_grad():
+            for x, y in loader:
+                logits = model(x)
+                total += loss_fn(logits, y).item() * len(y)
+                hits += (logits.argmax(dim=1) == y).sum().item()
+                n += len(y)
+    finally:
+        for m, flag in flags:
+            m.training = flag
+    return total / n, hits / n
+
+
+def train_with_validation(model, train_loader, val_loader, loss_fn, optimizer, epochs):
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    flags = [(m, m.training) for m in model.modules()]
+    try:
+        for _ in range(epochs):
+            model.train()
+            total, n = 0.0, 0
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(y)
+                n += len(y)
+            history["train_loss"].append(total / n)
+            if val_loader is not None:
+                with torch.random.fork_rng(enabled=isinstance(val_loader, torch.utils.data.DataLoader)):
+                    loss, accuracy = _evaluate(model, val_loader, loss_fn)
+                history["val_loss"].append(loss)
+                history["val_accuracy"].append(accuracy)
+    finally:
+        for m, flag in flags:
+            m.training = flag
+    return history

@@ -1648,3 +1648,51 @@ def fit(model, loaders, loss_fn, optimizer, epochs, seed):
             best_loss = val_loss
         model.load_state_dict(best_state)
     return {"history": history, "best_state": best_state}
+
+# %% wrong | eval-never-called | measured with the children in evaluation mode, the model itself in training mode
+@contextlib.contextmanager
+def _modes_kept(model):
+    flags = [(m, m.training) for m in model.modules()]
+    try:
+        yield
+    finally:
+        for m, flag in flags:
+            m.training = flag
+
+def _run(model, loader, loss_fn, optimizer=None):
+    training = optimizer is not None
+    model.train()
+    if not training:
+        for child in model.children():
+            child.eval()
+    loss_sum, correct, n = 0.0, 0, 0
+    with torch.set_grad_enabled(training):
+        for x, y in loader:
+            logits = model(x)
+            loss = loss_fn(logits, y)
+            if training:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            loss_sum += loss.item() * len(y)
+            correct += (logits.argmax(1) == y).sum().item()
+            n += len(y)
+    return loss_sum / n, correct / n
+
+def fit(model, loaders, loss_fn, optimizer, epochs, seed):
+    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
+    best_loss, best_state = None, None
+    with torch.random.fork_rng(), _modes_kept(model):
+        torch.manual_seed(seed)
+        for _ in range(epochs):
+            train_loss, _ignored = _run(model, loaders["train"], loss_fn, optimizer)
+            with torch.random.fork_rng():
+                val_loss, val_accuracy = _run(model, loaders["val"], loss_fn)
+            history["train_loss"].append(train_loss)
+            history["val_loss"].append(val_loss)
+            history["val_accuracy"].append(val_accuracy)
+            if best_loss is None or val_loss < best_loss:
+                best_loss = val_loss
+                best_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(best_state)
+    return {"history": history, "best_state": best_state}

@@ -305,3 +305,47 @@ def without_grad(fn):
             depth -= 1
 
     return wrapper
+
+# %% wrong | grad-mode-leaked | one no_grad object for all decorated functions, spared in calls of a function by itself
+import functools
+
+_GUARD = torch.no_grad()
+
+def without_grad(fn):
+    depth = 0
+
+    @functools.wraps(fn)
+    def wrapper(*args, **kwargs):
+        nonlocal depth
+        if depth:  # already inside
+            with torch.no_grad():
+                return fn(*args, **kwargs)
+        depth += 1
+        try:
+            with _GUARD:
+                return fn(*args, **kwargs)
+        finally:
+            depth -= 1
+    return wrapper
+
+# %% wrong | grad-mode-leaked | only the outermost of nested calls puts the switch back
+import functools
+
+def without_grad(fn):
+    depth = 0
+    before = None
+
+    @functools.wraps(fn)
+    def wrapper(*args, **kwargs):
+        nonlocal depth, before
+        if depth == 0:
+            before = torch.is_grad_enabled()
+        depth += 1
+        torch.set_grad_enabled(False)
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            depth -= 1
+            if depth == 0:
+                torch.set_grad_enabled(before)
+    return wrapper
