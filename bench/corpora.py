@@ -41,10 +41,9 @@ def gradings(job: tuple[str, int, int]) -> dict[str, Any]:
 @click.command(help=__doc__)
 @click.option("--seeds", default=20, show_default=True, help="Seeds per candidate.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
-@click.option("--only", default="", help="Topics, with commas between them.")
-def main(seeds: int, jobs: int, only: str) -> None:
-    topics = only.split(",") if only else None
-    chosen = [e.id for e in exercises() if topics is None or e.id.partition(".")[0] in topics]
+@click.option("--only", multiple=True, help="A topic. Can be given several times.")
+def main(seeds: int, jobs: int, only: tuple[str, ...]) -> None:
+    chosen = [e.id for e in exercises() if not only or e.id.partition(".")[0] in only]
     work = [(exercise, index, seeds) for exercise in chosen for index in range(len(load(exercise)))]
     rows = []
     with ProcessPoolExecutor(jobs) as pool, click.progressbar(length=len(work), label="candidates") as bar:

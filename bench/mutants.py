@@ -105,12 +105,11 @@ def _total(row: dict[str, Any]) -> Counter[str]:
 
 @click.command(help=__doc__)
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
-@click.option("--only", default="", help="Topics or exercises, with commas between them.")
+@click.option("--only", multiple=True, help="A topic or an exercise. Can be given several times.")
 @click.option("--every", default=1, show_default=True, help="Take one mutant in so many, to try; nothing is recorded.")
-def main(jobs: int, only: str, every: int) -> None:
-    words = set(only.split(",")) if only else None
+def main(jobs: int, only: tuple[str, ...], every: int) -> None:
     everything = [e.id for e in exercises()]
-    chosen = [e for e in everything if words is None or words & {e, e.partition(".")[0]}]
+    chosen = [e for e in everything if not only or {*only} & {e, e.partition(".")[0]}]
     work = [(e, i) for e in chosen for i in range(len(_mutants(e)))][::every]
     outcomes: dict[str, dict[int, str]] = {e: {} for e in chosen}
     # A mutant may leave anything behind, so its process does not live long.
