@@ -1,5 +1,6 @@
 """The book is built with every warning an error, and the site stands on its own."""
 
+import logging
 import re
 import shutil
 import zipfile
@@ -88,7 +89,9 @@ def test_a_change_of_prose_executes_nothing(built: Built, tmp_path: Path) -> Non
     assert not EXECUTES.search(again.log)
 
 
-def test_what_the_cache_lacks_is_executed_ahead_and_failures_are_left_to_sphinx(tmp_path: Path) -> None:
+def test_what_the_cache_lacks_is_executed_ahead_and_failures_are_left_to_sphinx(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     head = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n---\n\n"
     for name, code in {"one": "print(1)", "two": "print(2)", "wrong": "1 / 0", "prose": ""}.items():
         cell = f"# Page\n\n```{{code-cell}} ipython3\n{code}\n```\n"
@@ -98,7 +101,9 @@ def test_what_the_cache_lacks_is_executed_ahead_and_failures_are_left_to_sphinx(
         house_execute_ahead=True,
     )  # fmt: skip
     app = SimpleNamespace(config=config, srcdir=tmp_path)
-    sphinx_house.execute_ahead(app, None, ["one", "two", "wrong", "prose"])
+    with caplog.at_level(logging.INFO, logger="sphinx"):
+        sphinx_house.execute_ahead(app, None, ["one", "two", "wrong", "prose"])
+    assert EXECUTES.search(caplog.text), "the tests of what executes nothing look for something else"
     done = {Path(record.uri).stem for record in get_cache(config.nb_execution_cache_path).list_cache_records()}
     assert done == {"one", "two"}
 

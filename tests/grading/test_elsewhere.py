@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,10 @@ def cluster(tmp_path: Path) -> Iterator[str]:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path)
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
+            while not found.exists():  # the client would wait for a scheduler that has ended
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+                    pytest.fail(f"the scheduler ended: {Path(log.name).read_text()}")
         from distributed import Client
 
         with Client(scheduler_file=str(found), timeout=60, set_as_default=False) as client:
